@@ -1,1 +1,2 @@
 //! zfsvol
+pub mod nvlist;
