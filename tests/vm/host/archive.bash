@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Debian's archives as the guests see them: suites named explicitly, apt state
 # of our own, so that neither the machine's release nor its pins matter.
-# Uses $cache and $scratch of tests/vm/build.
+# Uses $scratch, say, stage and die of the script that reads this.
 
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 

@@ -12,12 +12,12 @@ import time
 # "VERIFY" and "PANIC at" when one of its own assertions fails.
 FATAL = re.compile(
     rb"Kernel panic|BUG:|Oops:|general protection|VERIFY\S* .*failed|PANIC at|"
-    rb"blocked for more than|zfsvol: boot failed"
+    rb"blocked for more than|UML ran out of memory|zfsvol: boot failed"
 )
 # How long a guest may go on after a fatal line, to finish its report of it.
 LAST_WORDS_S = 2
 # How much of the kernel log is shown when a guest fails.
-LOG_TAIL_LINES = 40
+LOG_TAIL_LINES = 60
 
 Channels = collections.namedtuple("Channels", "log out err")
 
