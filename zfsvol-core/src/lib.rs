@@ -1,2 +1,21 @@
-//! zfsvol
+//! The libzfs_core operation set spoken straight to `/dev/zfs`, with no OpenZFS library linked.
+//!
+//! | layer | module | what it does |
+//! |---|---|---|
+//! | operations | [`zfs`] | a typed request becomes an nvlist; an errno and an error list become an [`Error`] |
+//! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
+//! | leaves | [`nvlist`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
+
+pub mod error;
+pub mod kernel;
+pub mod name;
 pub mod nvlist;
+pub mod units;
+pub mod zfs;
+
+pub use error::{BusyReason, Error, ErrorKind, Failure, Result};
+pub use name::{
+    BookmarkName, DatasetName, Entity, EntityName, NameError, NameReason, PoolName, SnapshotName,
+};
+pub use units::{Bytes, Guid, Txg};
+pub use zfs::Zfs;

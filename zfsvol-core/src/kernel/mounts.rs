@@ -1,0 +1,130 @@
+//! Mounts of a real host: `/proc/self/mountinfo`, `mount(2)` and `umount2(2)`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags};
+
+use super::errno::Errno;
+use super::host::{MountEntry, MountFlags, MountRequest, UnmountFlags};
+
+/// Every ZFS mount in this process's mount namespace.
+pub(super) fn list() -> Result<Vec<MountEntry>, Errno> {
+    let table = std::fs::read("/proc/self/mountinfo")
+        .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(table.split(|&byte| byte == b'\n').filter_map(entry).collect())
+}
+
+pub(super) fn mount(request: &MountRequest) -> Result<(), Errno> {
+    nix::mount::mount(
+        Some(request.dataset.as_str()),
+        &request.path,
+        Some("zfs"),
+        ms_flags(request.flags),
+        Some(request.data.as_str()),
+    )
+    .map_err(|errno| Errno(errno as i32))
+}
+
+pub(super) fn unmount(path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
+    let mut mnt = MntFlags::UMOUNT_NOFOLLOW;
+    mnt.set(MntFlags::MNT_FORCE, flags.contains(UnmountFlags::FORCE));
+    mnt.set(MntFlags::MNT_DETACH, flags.contains(UnmountFlags::DETACH));
+    nix::mount::umount2(path, mnt).map_err(|errno| Errno(errno as i32))
+}
+
+fn ms_flags(flags: MountFlags) -> MsFlags {
+    [
+        (MountFlags::READ_ONLY, MsFlags::MS_RDONLY),
+        (MountFlags::NO_SUID, MsFlags::MS_NOSUID),
+        (MountFlags::NO_DEV, MsFlags::MS_NODEV),
+        (MountFlags::NO_EXEC, MsFlags::MS_NOEXEC),
+        (MountFlags::NO_ATIME, MsFlags::MS_NOATIME),
+        (MountFlags::RELATIME, MsFlags::MS_RELATIME),
+        (MountFlags::REMOUNT, MsFlags::MS_REMOUNT),
+        (MountFlags::STRICT_ATIME, MsFlags::MS_STRICTATIME),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| flags.contains(*flag))
+    .fold(MsFlags::empty(), |all, (_, ms)| all | ms)
+}
+
+/// One line of mountinfo (proc(5)), if it is a ZFS mount:
+/// `36 35 0:40 / /tank/a rw,noatime shared:1 - zfs tank/a rw,xattr,posixacl`.
+fn entry(line: &[u8]) -> Option<MountEntry> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let path = fields.nth(4)?;
+    let options = fields.next()?;
+    let mut behind = fields.skip_while(|field| *field != b"-").skip(1);
+    if behind.next()? != b"zfs" {
+        return None;
+    }
+    let dataset = behind.next()?;
+    let own_options = behind.next().unwrap_or_default();
+    Some(MountEntry::new(
+        String::from_utf8_lossy(&unescape(dataset)),
+        PathBuf::from(OsString::from_vec(unescape(path))),
+        merge_options(options, own_options),
+    ))
+}
+
+/// Options of the mount, then those of the file system that are not there yet; read-only in either is read-only.
+fn merge_options(mount: &[u8], own: &[u8]) -> String {
+    let (mount, own) = (String::from_utf8_lossy(mount), String::from_utf8_lossy(own));
+    let read_only = mount.split(',').chain(own.split(',')).any(|option| option == "ro");
+    let mut all = vec![if read_only { "ro" } else { "rw" }];
+    for option in mount.split(',').chain(own.split(',')) {
+        if !option.is_empty() && !matches!(option, "ro" | "rw") && !all.contains(&option) {
+            all.push(option);
+        }
+    }
+    all.join(",")
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits behind a backslash.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let octal = behind.get(..3).filter(|_| byte == b'\\').and_then(|digits| {
+            digits.iter().try_fold(0u32, |number, digit| {
+                (b'0'..=b'7').contains(digit).then(|| number * 8 + u32::from(digit - b'0'))
+            })
+        });
+        match octal.and_then(|number| u8::try_from(number).ok()) {
+            Some(decoded) => {
+                out.push(decoded);
+                rest = behind.get(3..).unwrap_or_default();
+            }
+            None => {
+                out.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zfs_lines_are_read_and_others_passed_over() {
+        let line = br"36 35 0:40 / /mnt/a\040b rw,nosuid,noatime shared:1 - zfs tank/a\040b rw,xattr,posixacl";
+        assert_eq!(
+            entry(line),
+            Some(MountEntry::new("tank/a b", "/mnt/a b", "rw,nosuid,noatime,xattr,posixacl"))
+        );
+        assert_eq!(entry(b"22 1 8:1 / / rw - ext4 /dev/sda1 rw"), None);
+        assert_eq!(entry(b""), None);
+        assert_eq!(entry(b"36 35 0:40 / /x"), None);
+    }
+
+    #[test]
+    fn read_only_in_either_place_is_read_only() {
+        let entry = entry(b"36 35 0:40 / /a rw - zfs tank/a ro,xattr").unwrap();
+        assert!(entry.is_read_only());
+    }
+}

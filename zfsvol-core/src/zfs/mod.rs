@@ -1,0 +1,66 @@
+//! The operations: [`Zfs`], everything libzfs_core has and what it lacks.
+//!
+//! Each method packs a typed request, issues one ioctl through the [door](crate::kernel) (where it takes more, it says so), and turns the answer
+//! into values or an [`Error`](crate::Error). Methods are named after their ioctl; searching the documentation for an `lzc_` name finds them too.
+
+mod call;
+mod errno;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::kernel::{DevZfs, Kernel, Module};
+
+/// OpenZFS behind a door: the handle every operation is a method of.
+///
+/// Cheap to clone (`Clone` shares the door), and usable from any number of threads at once.
+///
+/// ```no_run
+/// use zfsvol_core::Zfs;
+///
+/// let zfs = Zfs::open()?;
+/// println!("OpenZFS {}", zfs.module().version);
+/// # Ok::<(), zfsvol_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Zfs {
+    kernel: Arc<dyn Kernel>,
+}
+
+impl Zfs {
+    /// The OpenZFS module of this machine.
+    ///
+    /// # Errors
+    /// As [`DevZfs::open`].
+    #[doc(alias = "libzfs_core_init")]
+    pub fn open() -> Result<Self> {
+        Ok(Self::new(DevZfs::open()?))
+    }
+
+    /// The kernel behind that door: [`DevZfs`], one in this process, or a wrapper.
+    pub fn new(kernel: impl Kernel + 'static) -> Self {
+        Self::from_shared(Arc::new(kernel))
+    }
+
+    /// The same, for a door that is shared with others.
+    pub fn from_shared(kernel: Arc<dyn Kernel>) -> Self {
+        Self { kernel }
+    }
+
+    /// The door itself, to wrap it or to issue an ioctl of one's own.
+    pub fn kernel(&self) -> &Arc<dyn Kernel> {
+        &self.kernel
+    }
+
+    /// Which OpenZFS answers, and what it can do.
+    pub fn module(&self) -> &Module {
+        self.kernel.host().module()
+    }
+}
+
+impl fmt::Debug for Zfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zfs").field("kernel", &self.kernel).finish()
+    }
+}
