@@ -17,21 +17,26 @@ struct DecodeFailure {
 
 /// The names around an error, innermost first: they are added on the way out.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct Path {
+pub(super) struct Path {
     names: Vec<String>,
     /// The place in an array of lists whose name comes next.
     element: Option<usize>,
 }
 
 impl Path {
-    fn push(&mut self, name: &str) {
+    pub(super) fn push(&mut self, name: &str) {
         self.names.push(match self.element.take() {
             Some(place) => format!("{name}[{place}]"),
             None => name.to_owned(),
         });
     }
 
-    fn iter(&self) -> impl Iterator<Item = &str> {
+    /// What comes next is the name of an array of lists; the failure is in the one at `place`.
+    pub(super) fn element(&mut self, place: usize) {
+        self.element = Some(place);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().rev().map(String::as_str)
     }
 }
@@ -119,7 +124,7 @@ impl DecodeError {
     /// The same error, seen from the array of lists that holds the list.
     #[cold]
     pub(super) fn element(mut self, place: usize) -> Self {
-        self.0.path.element = Some(place);
+        self.0.path.element(place);
         self
     }
 
@@ -214,7 +219,7 @@ impl EncodeError {
     /// The same error, seen from the array of lists that holds the list.
     #[cold]
     pub(super) fn element(mut self, place: usize) -> Self {
-        self.0.path.element = Some(place);
+        self.0.path.element(place);
         self
     }
 
@@ -301,7 +306,10 @@ impl fmt::Display for NvTypeError {
 impl std::error::Error for NvTypeError {}
 
 /// Writes `, in "fss" / "tank/a"`, or nothing at the top of the list.
-fn write_path<'a>(f: &mut fmt::Formatter<'_>, path: impl Iterator<Item = &'a str>) -> fmt::Result {
+pub(super) fn write_path<'a>(
+    f: &mut fmt::Formatter<'_>,
+    path: impl Iterator<Item = &'a str>,
+) -> fmt::Result {
     for (depth, name) in path.enumerate() {
         write!(f, "{}{name:?}", if depth == 0 { ", in " } else { " / " })?;
     }

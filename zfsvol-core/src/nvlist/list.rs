@@ -169,6 +169,17 @@ impl NvList {
         }
     }
 
+    /// Whether some name may be in the list more than once.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.repeats
+    }
+
+    /// The same pairs under another rule about names.
+    pub(super) fn ruled_by(mut self, nvflag: u32) -> Self {
+        self.nvflag = Self::with_nvflag(nvflag).nvflag;
+        self
+    }
+
     fn place_of(&self, name: &str) -> Option<usize> {
         match &self.index {
             Some(index) => index.find(name, &self.slots),

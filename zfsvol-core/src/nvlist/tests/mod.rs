@@ -1,5 +1,7 @@
 //! Tests of the whole module; what concerns one file alone is tested there.
 
+mod serde;
+
 use super::*;
 
 /// A list with a pair of every type, nested and empty ones among them.
