@@ -103,7 +103,7 @@ uml_linux_trim() {
 	find source -mindepth 1 -maxdepth 1 \
 		! -name arch ! -name include ! -name scripts ! -name Makefile -exec rm -r {} +
 	find source/arch -mindepth 1 -maxdepth 1 ! -name um ! -name x86 -exec rm -r {} +
-	find build -name scripts -prune -o \
+	find build -name scripts -prune -o -type f \
 		\( -name '*.o' -o -name '*.a' -o -name vmlinux -o -name linux \) -exec rm {} +
 }
 

@@ -90,8 +90,7 @@ class Supervisor:
         return bool(due) or self.killed
 
     def _on_log(self, data):
-        if self._log_file:
-            self._log_file.write(data)
+        self._log_file.write(data)
         *lines, self._log_line = (self._log_line + data).split(b"\n")
         for line in lines:
             self.log_tail.append(line.rstrip(b"\r"))
