@@ -180,6 +180,8 @@ pub enum BusyReason {
     Clones(Vec<String>),
     /// These datasets or snapshots are below it.
     Children(Vec<String>),
+    /// These snapshots of the same dataset are newer than it, and a rollback to it would lose them.
+    Newer(Vec<String>),
     /// It is mounted here.
     Mounted(Vec<String>),
     /// An interrupted receive can be resumed into it; the token says from where.
@@ -196,6 +198,7 @@ impl fmt::Display for BusyReason {
             Self::Holds(tags) => write!(f, "it is held by {}", quoted(tags)),
             Self::Clones(names) => write!(f, "it has the clone {}", quoted(names)),
             Self::Children(names) => write!(f, "it has {} below it", quoted(names)),
+            Self::Newer(names) => write!(f, "newer than it is {}", quoted(names)),
             Self::Mounted(paths) => write!(f, "it is mounted on {}", quoted(paths)),
             Self::ReceivePending(_) => f.write_str("an interrupted receive into it can be resumed"),
             Self::Receiving => f.write_str("a receive into it is running"),

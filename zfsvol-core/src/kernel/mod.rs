@@ -11,6 +11,8 @@ mod ioc;
 mod layout;
 mod module;
 mod mounts;
+#[cfg(test)]
+pub(crate) mod stub;
 mod zvol;
 
 use std::fmt;

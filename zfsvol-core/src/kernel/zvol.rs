@@ -36,7 +36,8 @@ impl Zvols {
         let mut pause = POLL_FIRST;
         loop {
             if let Some(path) = self.find(zvol.as_str())? {
-                let file = open(&path, access == Access::ReadWrite).map_err(errno)?;
+                let file =
+                    open(&path, access == Access::ReadWrite).map_err(|error| errno(&error))?;
                 // Between the search and the open the device can have become another zvol's.
                 if zvol_name(file.as_fd())? == zvol.as_str() {
                     return Ok(Box::new(Device { file, path }));
@@ -93,8 +94,8 @@ impl Zvols {
 /// `/dev/zdN` of every zvol, by `/sys/block`.
 fn devices() -> Result<Vec<PathBuf>, Errno> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/sys/block").map_err(errno)? {
-        let name = entry.map_err(errno)?.file_name();
+    for entry in std::fs::read_dir("/sys/block").map_err(|error| errno(&error))? {
+        let name = entry.map_err(|error| errno(&error))?.file_name();
         if name.to_str().is_some_and(|name| name.starts_with("zd")) {
             found.push(Path::new("/dev").join(name));
         }
@@ -116,7 +117,7 @@ fn open(path: &Path, write: bool) -> io::Result<File> {
     }
 }
 
-fn errno(error: io::Error) -> Errno {
+fn errno(error: &io::Error) -> Errno {
     Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
 

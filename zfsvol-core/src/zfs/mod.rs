@@ -3,6 +3,7 @@
 //! Each method packs a typed request, issues one ioctl through the [door](crate::kernel) (where it takes more, it says so), and turns the answer
 //! into values or an [`Error`](crate::Error). Methods are named after their ioctl; searching the documentation for an `lzc_` name finds them too.
 
+mod busy;
 mod call;
 mod errno;
 
