@@ -4,6 +4,8 @@
 //! meaning first, then for the number's. Facts from OpenZFS 2.1 to 2.4: `module/zfs/zfs_ioctl.c`, `dsl_*.c`, `dmu_send.c`, `dmu_recv.c`, and what
 //! `lib/libzfs` and `contrib/pyzfs/libzfs_core/_error_translation.py` know of them.
 
+mod pool;
+
 use crate::error::ErrorKind;
 use crate::kernel::{Errno, Ioc, Module};
 
@@ -38,7 +40,7 @@ pub(super) fn meaning(ioc: Ioc, errno: Errno) -> Meaning {
         Ioc::BOOKMARK => bookmark(errno),
         Ioc::LOAD_KEY | Ioc::UNLOAD_KEY | Ioc::CHANGE_KEY => key(ioc, errno),
         Ioc::CHANNEL_PROGRAM => program(errno),
-        _ => None,
+        _ => pool::meaning(ioc, errno),
     };
     own.unwrap_or_else(|| general(errno))
 }

@@ -6,12 +6,19 @@
 mod busy;
 mod call;
 mod errno;
+mod feature;
+mod pool;
+mod topology;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::kernel::{DevZfs, Kernel, Module};
+
+pub use feature::{Compatibility, Features};
+pub use pool::PoolSpec;
+pub use topology::{ASHIFT_RANGE, AllocationClass, Draid, Redundancy, Topology, VdevSpec};
 
 /// OpenZFS behind a door: the handle every operation is a method of.
 ///
