@@ -50,7 +50,7 @@ archive_open() {
 # archive_version PACKAGE[/SUITE]: the version that would be downloaded.
 archive_version() {
 	local uri
-	uri=$(apt-get -q download --print-uris "$1" | tail -n 1)
+	uri=$(apt-get -q download --print-uris "$1" | tail -n 1) || true
 	[ -n "$uri" ] || die "Debian's archives do not have $1 (mirror: $(archive_mirror Debian))"
 	# 'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH, with : written %3a.
 	echo "$uri" | awk '{ split($2, part, "_"); gsub("%3a", ":", part[2]); print part[2] }'

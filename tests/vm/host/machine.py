@@ -7,6 +7,15 @@ import shutil
 # never go on after an oops, and stop instead of waiting for somebody to look.
 KERNEL_ARGUMENTS = ["loglevel=7", "oops=panic", "panic=-1"]
 
+# A virtual CPU on a busy host may stand still for a while: no watchdog for that,
+# and ten minutes before a task counts as hung.
+QEMU_KERNEL_ARGUMENTS = [
+    "mitigations=off",
+    "nowatchdog",
+    "workqueue.watchdog_thresh=0",
+    "sysctl.kernel.hung_task_timeout_secs=600",
+]
+
 
 class Uml:
     """User-Mode Linux: the guest is one process of the host."""
@@ -60,7 +69,7 @@ class Qemu:
         return f"/dev/vd{chr(ord('a') + index)}"
 
     def command(self, guest, initramfs, disks, memory_mib, channels, scratch):
-        kernel_arguments = ["console=ttyS0", "mitigations=off", *KERNEL_ARGUMENTS]
+        kernel_arguments = ["console=ttyS0", *QEMU_KERNEL_ARGUMENTS, *KERNEL_ARGUMENTS]
         arguments = [
             shutil.which("qemu-system-x86_64") or "qemu-system-x86_64",
             *("-accel", "kvm" if self.accelerator == "kvm" else "tcg,thread=multi"),
