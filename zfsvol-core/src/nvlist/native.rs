@@ -201,7 +201,9 @@ fn decode_pair(
     pair.take(4)?;
     let name_size = pair.word::<i16>()?;
     pair.take(2)?;
-    let shape = Shape { count_at: pair.offset(), count: pair.word()?, kind: pair.word()? };
+    let (count_at, count) = (pair.offset(), pair.word()?);
+    let (kind_at, kind) = (pair.offset(), pair.word()?);
+    let shape = Shape { count_at, count, kind_at, kind };
     let name = decode_name(pair, name_size)?;
     let inside = |error: DecodeError| error.inside(name);
     skip_fill(pair, start).map_err(inside)?;
@@ -244,6 +246,7 @@ fn decode_name<'a>(pair: &mut Reader<'a>, size: i16) -> Result<&'a str, DecodeEr
 pub(super) struct Shape {
     pub(super) count_at: usize,
     pub(super) count: i32,
+    pub(super) kind_at: usize,
     pub(super) kind: i32,
 }
 
@@ -251,7 +254,7 @@ impl Shape {
     /// The type and the count, when there is such a type and it can have that many elements.
     pub(super) fn check(&self) -> Result<(DataType, usize), DecodeError> {
         let Some(kind) = DataType::from_code(self.kind) else {
-            return Err(DecodeError::new(DecodeCode::UnknownType, self.count_at + 4));
+            return Err(DecodeError::new(DecodeCode::UnknownType, self.kind_at));
         };
         let wrong = || DecodeError::new(DecodeCode::ElementCount, self.count_at);
         let count = usize::try_from(self.count).map_err(|_| wrong())?;

@@ -194,8 +194,9 @@ fn decode_value(
     budget: &mut Budget,
     slack: &mut usize,
 ) -> Result<Value, DecodeError> {
-    let kind = reader.word()?;
-    let shape = Shape { count_at: reader.offset(), count: reader.word()?, kind };
+    let (kind_at, kind) = (reader.offset(), reader.word()?);
+    let (count_at, count) = (reader.offset(), reader.word()?);
+    let shape = Shape { count_at, count, kind_at, kind };
     let (kind, count) = shape.check()?;
     Ok(match kind {
         DataType::Boolean => Value::Boolean,

@@ -1,6 +1,10 @@
 //! Tests of the whole module; what concerns one file alone is tested there.
 
+mod fixtures;
+mod hostile;
+mod random;
 mod serde;
+mod tree;
 
 use super::*;
 
