@@ -98,7 +98,7 @@ impl Zfs {
             let names = stats.get_list("clones")?.get_list("value")?;
             some(names.iter().map(|(name, _)| name.to_owned()).collect())
         });
-        self.holds(snapshot)
+        self.hold_tags(snapshot)
             .map(BusyReason::Holds)
             .into_iter()
             .chain(clones.map(BusyReason::Clones))
@@ -140,7 +140,7 @@ impl Zfs {
     }
 
     /// The tags a snapshot is held with.
-    fn holds(&self, snapshot: &str) -> Option<Vec<String>> {
+    fn hold_tags(&self, snapshot: &str) -> Option<Vec<String>> {
         let holds = self.call(ask(Ioc::GET_HOLDS), snapshot, &NvList::new()).ok()?;
         some(holds.iter().map(|(tag, _)| tag.to_owned()).collect())
     }

@@ -15,7 +15,7 @@ pub(super) const REPLY_BYTES_FIRST: usize = 128 << 10;
 pub(super) const REPLY_BYTES_MAX: usize = 1 << 30;
 
 /// The pair by which the kernel says how many errors did not fit (`ZFS_IOC_*`'s `N_MORE_ERRORS`).
-const MORE_ERRORS: &str = "N_MORE_ERRORS";
+pub(super) const MORE_ERRORS: &str = "N_MORE_ERRORS";
 
 /// One operation as messages name it: its ioctl, and what completes "cannot ... 'tank/a'".
 #[derive(Clone, Copy, Debug)]

@@ -3,12 +3,20 @@
 //! Each method packs a typed request, issues one ioctl through the [door](crate::kernel) (where it takes more, it says so), and turns the answer
 //! into values or an [`Error`](crate::Error). Methods are named after their ioctl; searching the documentation for an `lzc_` name finds them too.
 
+mod bookmark;
 mod busy;
 mod call;
+mod dataset;
 mod errno;
 mod feature;
+mod hold;
+mod key;
 mod pool;
+mod program;
+mod recursive;
+mod snapshot;
 mod topology;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +24,15 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::kernel::{DevZfs, Kernel, Module};
 
+pub use bookmark::Bookmark;
+pub use dataset::Create;
 pub use feature::{Compatibility, Features};
+pub use hold::Hold;
+pub use key::{Key, KeyChange};
 pub use pool::PoolSpec;
+pub use program::Program;
+pub use recursive::TreeDestroyed;
+pub use snapshot::Destroy;
 pub use topology::{ASHIFT_RANGE, AllocationClass, Draid, Redundancy, Topology, VdevSpec};
 
 /// OpenZFS behind a door: the handle every operation is a method of.
