@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | operations | [`zfs`] | a typed request becomes an nvlist; an errno and an error list become an [`Error`] |
 //! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
-//! | leaves | [`nvlist`], [`property`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
+//! | leaves | [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
 
 pub mod error;
 pub mod kernel;
 pub mod name;
 pub mod nvlist;
 pub mod property;
+pub mod stream;
 pub mod units;
 pub mod zfs;
 
