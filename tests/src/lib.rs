@@ -1,1 +1,27 @@
-//! The behaviour suite.
+//! The behaviour suite: what zfsvol promises, as library code over a [`Zfs`](zfsvol_core::Zfs) handle.
+//!
+//! The bodies ask nothing of the machine but what their [`Need`]s name, so that they run on a loaded OpenZFS module and on any other
+//! kernel behind the door. `tests/README.md` says how to write a case and how to run the suite.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`suite`] | the cases, one area a file |
+//! | [`Case`], [`Need`] | a case and what it cannot do without |
+//! | [`World`] | what a case gets: a handle, an empty dataset of its own, pools, a folder |
+//! | [`Machine`] | where the suite runs: which kernel, how fast, as whom |
+//! | [`runner`] | filter, run, watch, report |
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a suite asserts; the library does not")]
+#![expect(clippy::print_stderr, reason = "a test run says what it does")]
+
+mod case;
+pub mod command;
+mod machine;
+pub mod runner;
+pub mod suite;
+mod watchdog;
+mod world;
+
+pub use case::{Case, Need, case};
+pub use machine::{KernelKind, Machine};
+pub use world::World;

@@ -1,0 +1,30 @@
+//! Runs the suite on the OpenZFS module of this machine. `suite --help` lists the arguments; see `tests/README.md`.
+
+#![expect(clippy::print_stderr, reason = "a test run says what it does")]
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+use zfsvol_tests::runner::{self, Rules};
+use zfsvol_tests::{Machine, suite};
+
+/// The exit status when there is no kernel to run on.
+const EXIT_NO_KERNEL: u8 = 4;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let machine = match Machine::detect() {
+        Ok(machine) => machine,
+        Err(error) => {
+            eprintln!("there is no kernel to run the suite on: {error}");
+            return ExitCode::from(EXIT_NO_KERNEL);
+        }
+    };
+    let rules = Rules::from_environment(&machine);
+    eprintln!(
+        "OpenZFS {}, at most {} s a case",
+        machine.zfs().module().version,
+        rules.case_time.as_secs()
+    );
+    runner::run(arguments, machine, rules, suite::all())
+}

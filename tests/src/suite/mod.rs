@@ -1,0 +1,30 @@
+//! The cases, one area a file. A file is known to the runner once [`all`] has it.
+
+mod world;
+
+use crate::Case;
+
+/// Every case, in the order of the areas: what others build on comes first.
+pub fn all() -> Vec<Case> {
+    [world::cases()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = all().iter().map(Case::name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+        for name in names {
+            let sentence = name.split_once("::").map_or("", |(_, sentence)| sentence);
+            assert!(
+                !sentence.is_empty()
+                    && sentence.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+                "'{name}' is not an area and a function: a closure has no name",
+            );
+        }
+    }
+}
