@@ -145,4 +145,4 @@ qemu_run() {
 		"$1 /build-zfs" -- sh -ec 'cd /build-zfs; exec "$@"' sh "${@:2}"
 }
 
-qemu_drivers=(crc32c_generic virtio_pci virtio_blk ext4 overlay loop)
+qemu_drivers=(virtio_pci virtio_blk overlay loop)
