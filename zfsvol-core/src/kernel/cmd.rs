@@ -1,7 +1,12 @@
 //! [`Cmd`]: one request to a kernel and its answer, with no pointer in sight.
 
+use std::borrow::Cow;
+
 use super::errno::Errno;
+use super::ioc::Ioc;
 use super::layout::BEGIN_RECORD_BYTES;
+use super::policy;
+use crate::nvlist::NvList;
 
 /// One request and, after the call, its answer: what `zfs_cmd_t` carries, as plain values.
 ///
@@ -70,6 +75,8 @@ pub struct Cmd {
     pub(super) history: Vec<u8>,
     /// Answer: how many bytes of history there are.
     pub(super) history_len: u64,
+    /// Answer: why a wrapper around the kernel refused, in words.
+    pub(super) refusal: Option<Cow<'static, str>>,
 }
 
 /// What the kernel says of every dataset it names: `dmu_objset_stats_t`.
@@ -152,6 +159,34 @@ impl Cmd {
         }
         self.reply.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Answers that a door does not let the request through, and why: an errno alone would read as if OpenZFS had refused.
+    ///
+    /// `reason` goes into the message of the [`Error`](crate::Error), after "cannot snapshot 'tank/a': ".
+    ///
+    /// ```
+    /// # use zfsvol_core::kernel::{Cmd, Errno};
+    /// # let mut cmd = Cmd::new("tank");
+    /// let outcome: Result<(), Errno> = Err(cmd.refuse(Errno::EPERM, "snapshots are taken at night only"));
+    /// assert_eq!(cmd.refusal(), Some("snapshots are taken at night only"));
+    /// ```
+    pub fn refuse(&mut self, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Errno {
+        self.refusal = Some(reason.into());
+        errno
+    }
+
+    /// Why a door refused, if it was a door and not OpenZFS.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// Every pool, dataset, snapshot and bookmark that the request is about: [`Self::name`] first, then those in its texts and lists.
+    ///
+    /// For policy and audit. A list that cannot be unpacked has no names: the kernel refuses it.
+    pub fn names(&self, ioc: Ioc) -> Vec<String> {
+        let input = self.input.as_deref().and_then(|packed| NvList::from_bytes(packed).ok());
+        policy::names(ioc, self, input.as_ref())
     }
 
     /// The packed history records the kernel wrote.

@@ -70,6 +70,7 @@ impl DevZfs {
 
 impl Kernel for DevZfs {
     fn ioctl(&self, ioc: Ioc, cmd: &mut Cmd) -> Result<(), Errno> {
+        cmd.refusal = None;
         // The buffers live until the call is over, and the kernel writes at most as much as it is told they hold.
         let mut reply = vec![0u8; cmd.reply_max];
         let mut history = vec![0u8; cmd.history_max];

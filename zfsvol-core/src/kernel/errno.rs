@@ -53,6 +53,7 @@ errnos! {
     ELOOP = libc::ELOOP, "the names form a loop";
     ENODATA = libc::ENODATA, "no data";
     ETIME = libc::ETIME, "it took too long";
+    EPROTO = libc::EPROTO, "the answer is not what was expected";
     EBADE = libc::EBADE, "a checksum does not match";
     ENOTSUP = libc::EOPNOTSUPP, "not supported";
     EDQUOT = libc::EDQUOT, "a quota or limit is reached";

@@ -135,6 +135,8 @@ bitflags::bitflags! {
         const REMOUNT = 1 << 6;
         /// Access times are always kept.
         const STRICT_ATIME = 1 << 7;
+        /// No part of the path may be a symbolic link: `ELOOP` if one is.
+        const NO_SYMLINKS = 1 << 8;
     }
 }
 

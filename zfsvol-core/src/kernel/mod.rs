@@ -6,13 +6,18 @@
 mod cmd;
 mod dev;
 mod errno;
+mod fault;
 mod host;
 mod ioc;
 mod layout;
 mod module;
 mod mounts;
+mod observe;
+mod policy;
+mod read_only;
 #[cfg(test)]
 pub(crate) mod stub;
+mod subtree;
 mod zvol;
 
 use std::fmt;
@@ -20,11 +25,15 @@ use std::fmt;
 pub use cmd::{Cmd, ObjectStat, ObjsetStats};
 pub use dev::DevZfs;
 pub use errno::Errno;
+pub use fault::{Fault, FaultRule};
 pub use host::{
     Access, BlockDevice, Handle, Host, MountEntry, MountFlags, MountRequest, UnmountFlags,
 };
 pub use ioc::Ioc;
 pub use module::{Module, ModuleVersion};
+pub use observe::{Call, Observe, Outcome, Refused};
+pub use read_only::ReadOnly;
+pub use subtree::Subtree;
 
 /// A kernel that answers the ioctls of `/dev/zfs`: a loaded module, one in this process, or a wrapper around another kernel.
 ///

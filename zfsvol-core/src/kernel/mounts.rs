@@ -1,9 +1,11 @@
 //! Mounts of a real host: `/proc/self/mountinfo`, `mount(2)` and `umount2(2)`.
 
 use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags};
 
 use super::errno::Errno;
@@ -17,9 +19,20 @@ pub(super) fn list() -> Result<Vec<MountEntry>, Errno> {
 }
 
 pub(super) fn mount(request: &MountRequest) -> Result<(), Errno> {
+    if request.flags.contains(MountFlags::NO_SYMLINKS) {
+        let directory = open_without_symlinks(&request.path)?;
+        return mount_on(
+            request,
+            &Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()),
+        );
+    }
+    mount_on(request, &request.path)
+}
+
+fn mount_on(request: &MountRequest, path: &Path) -> Result<(), Errno> {
     nix::mount::mount(
         Some(request.dataset.as_str()),
-        &request.path,
+        path,
         Some("zfs"),
         ms_flags(request.flags),
         Some(request.data.as_str()),
@@ -32,6 +45,14 @@ pub(super) fn unmount(path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
     mnt.set(MntFlags::MNT_FORCE, flags.contains(UnmountFlags::FORCE));
     mnt.set(MntFlags::MNT_DETACH, flags.contains(UnmountFlags::DETACH));
     nix::mount::umount2(path, mnt).map_err(|errno| Errno(errno as i32))
+}
+
+/// The directory itself, so that nothing on the way to it can be exchanged between the look and the mount.
+fn open_without_symlinks(path: &Path) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    openat2(AT_FDCWD, path, how).map_err(|errno| Errno(errno as i32))
 }
 
 fn ms_flags(flags: MountFlags) -> MsFlags {
@@ -120,6 +141,18 @@ mod tests {
         assert_eq!(entry(b"22 1 8:1 / / rw - ext4 /dev/sda1 rw"), None);
         assert_eq!(entry(b""), None);
         assert_eq!(entry(b"36 35 0:40 / /x"), None);
+    }
+
+    #[test]
+    fn a_symbolic_link_on_the_way_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(directory.path()).unwrap();
+        std::fs::create_dir_all(real.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(real.join("a"), real.join("link")).unwrap();
+        assert!(open_without_symlinks(&real.join("a/b")).is_ok());
+        assert_eq!(open_without_symlinks(&real.join("link/b")).unwrap_err(), Errno::ELOOP);
+        assert_eq!(open_without_symlinks(&real.join("link")).unwrap_err(), Errno::ELOOP);
+        assert_eq!(open_without_symlinks(&real.join("none")).unwrap_err(), Errno::ENOENT);
     }
 
     #[test]

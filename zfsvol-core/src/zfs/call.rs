@@ -47,6 +47,8 @@ pub(super) struct Refusal {
     pub(super) target: String,
     pub(super) errno: Errno,
     pub(super) reply: NvList,
+    /// The reason in words, when it was not OpenZFS but a door around it.
+    pub(super) reason: Option<String>,
 }
 
 impl Zfs {
@@ -124,6 +126,7 @@ fn unpack(
             target: target.to_owned(),
             errno,
             reply: reply.unwrap_or_default(),
+            reason: cmd.refusal().map(ToOwned::to_owned),
         }))),
     }
 }
@@ -171,7 +174,9 @@ impl CallError {
 impl Refusal {
     pub(super) fn into_error(self, zfs: &Zfs) -> Error {
         let meaning = errno::meaning(self.operation.ioc, self.errno);
-        let (kind, reason, help) = if self.errno.is_module_too_old() {
+        let (kind, reason, help) = if let Some(reason) = self.reason {
+            (errno::general(self.errno).kind, Cow::Owned(reason), None)
+        } else if self.errno.is_module_too_old() {
             let (reason, help) = errno::too_old(self.operation.ioc, self.errno, zfs.module());
             (ErrorKind::Unsupported, Cow::Owned(reason), Some(help))
         } else {

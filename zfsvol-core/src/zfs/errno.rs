@@ -226,7 +226,7 @@ const KEY_NOT_LOADED: Meaning = advise(
 );
 
 /// What the number means by itself.
-fn general(errno: Errno) -> Meaning {
+pub(super) fn general(errno: Errno) -> Meaning {
     use ErrorKind as K;
     let kind = match errno {
         Errno::ENOENT | Errno::ESRCH => K::NotFound,
@@ -293,6 +293,7 @@ fn general(errno: Errno) -> Meaning {
         | Errno::ZFS_ERR_RESILVER_IN_PROGRESS
         | Errno::ZFS_ERR_REBUILD_IN_PROGRESS
         | Errno::ZFS_ERR_RAIDZ_EXPAND_IN_PROGRESS => K::InProgress,
+        Errno::EPROTO => K::Protocol,
         Errno::ZFS_ERR_NO_CHECKPOINT => K::NotFound,
         Errno::ZFS_ERR_RESUME_EXISTS => K::ResumePending,
         Errno::ZFS_ERR_UNKNOWN_SEND_STREAM_FEATURE | Errno::ZFS_ERR_SPILL_BLOCK_FLAG_MISSING => {
