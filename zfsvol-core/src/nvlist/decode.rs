@@ -28,7 +28,7 @@ pub const NAME_BYTES_MAX: usize = 32_766;
 
 /// What a decoder accepts at most.
 ///
-/// Whatever the limits, decoding takes time and memory in proportion to the input (at most some ten times its size):
+/// Whatever the limits, decoding takes time and memory in proportion to the input (at most twenty times its size, mostly far less):
 /// no length inside it is believed before that many bytes are seen to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -7,6 +7,40 @@
 //!
 //! Decoding is safe for arbitrary data, whoever wrote it: it neither panics nor recurses without end, and takes time and
 //! memory in proportion to the size of the data, within [`Limits`].
+//!
+//! # Structs
+//!
+//! [`to_nvlist`] and [`from_nvlist`] turn structs with serde's derives into lists and back: that is how requests and
+//! replies are written in this crate.
+//!
+//! # JSON
+//!
+//! [`NvList`] implements serde's traits itself, so that it can be printed as JSON and read back with nothing lost.
+//!
+//! A list is an object. Each key is a name, a colon and the pair's type, so that the type survives and `jq` still finds
+//! its way; the last colon counts, because names have colons too and types have none:
+//!
+//! ```json
+//! {
+//!   "guid:uint64": 17,
+//!   "org:note:string": "for the record",
+//!   "spare:boolean": null,
+//!   "vdev_tree:nvlist": { "type:string": "mirror", "children:nvlist_array": [{ "id:uint64": 0 }] }
+//! }
+//! ```
+//!
+//! - `boolean`, the pair without value, is `null`; `boolean_value` is `true` or `false`.
+//! - Integers are numbers of up to 64 bits, which some readers of JSON round.
+//! - `double` is a string, since JSON has no infinity and not all readers keep every bit: `"0.1"`, `"inf"`, or
+//!   `"bits:"` and the bits in hexadecimal for what is not a number.
+//! - `byte_array` is a string of hexadecimal digits; `uint8_array` is an array of numbers.
+//! - A string that is not UTF-8 is `{ "hex": "636166e9" }`.
+//! - A list whose names are not unique is `{ "$nvflag": 0, "$pairs": [["a:uint64", 1], ["a:uint64", 2]] }`.
+//!
+//! Pairs are written and read in their order. What re-orders the keys of objects on the way (a `serde_json::Value`
+//! does) loses that order and nothing else.
+//!
+//! Formats that are not for people (`is_human_readable` is false) get the packed bytes instead.
 
 mod data_type;
 mod de;
