@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use zfsvol_core::kernel::UnmountFlags;
+use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{PoolSpec, VdevSpec};
-use zfsvol_core::{Bytes, DatasetName, ErrorKind, PoolName, Zfs};
+use zfsvol_core::{BusyReason, Bytes, DatasetName, Error, ErrorKind, PoolName, SnapshotName, Zfs};
 
-use crate::{KernelKind, Machine, command};
+use crate::{KernelKind, Machine};
 
 /// Every pool and folder of a run begins with this, so that what a killed run left behind is known for what it is.
 pub(crate) const NAME_PREFIX: &str = "zfsvol-test-";
@@ -71,7 +72,7 @@ impl World {
         self.root
             .get_or_init(|| {
                 let root = self.pool_root().child(self.name).expect("the case's name fits");
-                create_file_system(&root);
+                create_file_system(self.zfs(), &root);
                 root
             })
             .clone()
@@ -132,7 +133,7 @@ impl World {
     pub(crate) fn clean_up(self) -> Result<(), String> {
         let mut complaints = Vec::new();
         if let Some(root) = self.root.get() {
-            if let Err(complaint) = destroy_tree(root) {
+            if let Err(complaint) = destroy_tree(self.zfs(), root) {
                 complaints.push(complaint);
                 self.arena.retire_shared_pool();
             }
@@ -200,21 +201,8 @@ fn create_pool(zfs: &Zfs, pool: &PoolName, file: &Path) {
 
 /// Destroys a pool, if it is there, with whatever of it is mounted or held.
 fn destroy_pool(zfs: &Zfs, pool: &PoolName) -> Result<(), String> {
-    // A device that was just closed, or that the machine's own device manager looks at, is busy for a moment.
-    const TRIES: u32 = 20;
-    const PAUSE: Duration = Duration::from_millis(100);
     unmount_within(zfs, &pool.root());
-    let mut last = None;
-    for _ in 0..TRIES {
-        match zfs.destroy_pool(pool) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Busy => last = Some(error),
-            Err(error) => return Err(error.to_string()),
-        }
-        thread::sleep(PAUSE);
-    }
-    last.map_or(Ok(()), |error| Err(error.to_string()))
+    retry_while_busy(|| zfs.destroy_pool(pool))
 }
 
 /// Unmounts everything at and below `root`, the innermost first.
@@ -229,14 +217,50 @@ fn unmount_within(zfs: &Zfs, root: &DatasetName) {
     }
 }
 
-fn create_file_system(name: &DatasetName) {
-    command::zfs(&["create", "-o", "canmount=off", "-o", "mountpoint=none", name.as_str()]);
+fn create_file_system(zfs: &Zfs, name: &DatasetName) {
+    let properties = PropertySet::new()
+        .with("canmount", "off")
+        .and_then(|properties| properties.with("mountpoint", "none"))
+        .expect("two properties of file systems");
+    zfs.create_filesystem(name, &properties).expect("a dataset for the case");
 }
 
-/// Destroys a dataset and everything below it, and what was cloned from it.
-fn destroy_tree(root: &DatasetName) -> Result<(), String> {
-    if command::try_run("zfs", &["list", root.as_str()]).is_err() {
-        return Ok(());
+/// Destroys a dataset, if it is there, and everything below it, with whatever of it is mounted or held.
+fn destroy_tree(zfs: &Zfs, root: &DatasetName) -> Result<(), String> {
+    unmount_within(zfs, root);
+    retry_while_busy(|| {
+        zfs.destroy_recursive(root).map(drop).inspect_err(|error| release_all(zfs, error))
+    })
+}
+
+/// Releases the holds that a destroy found in its way.
+fn release_all(zfs: &Zfs, error: &Error) {
+    for failure in error.failures() {
+        for reason in &failure.busy {
+            if let (BusyReason::Holds(tags), Ok(snapshot)) =
+                (reason, failure.name.parse::<SnapshotName>())
+            {
+                let holds: Vec<_> =
+                    tags.iter().map(|tag| (snapshot.clone(), tag.as_str())).collect();
+                // What cannot be released is told by the next try.
+                let _ = zfs.release(&holds);
+            }
+        }
     }
-    command::try_run("zfs", &["destroy", "-Rf", root.as_str()]).map(drop)
+}
+
+/// A device that was just closed, or that the machine's own device manager looks at, is busy for a moment.
+fn retry_while_busy(mut destroy: impl FnMut() -> Result<(), Error>) -> Result<(), String> {
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match destroy() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Busy && tries < TRIES => thread::sleep(PAUSE),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
