@@ -15,6 +15,9 @@ mod mounts;
 mod observe;
 mod policy;
 mod read_only;
+mod record;
+mod recording;
+mod replay;
 #[cfg(test)]
 pub(crate) mod stub;
 mod subtree;
@@ -33,6 +36,8 @@ pub use ioc::Ioc;
 pub use module::{Module, ModuleVersion};
 pub use observe::{Call, Observe, Outcome, Refused};
 pub use read_only::ReadOnly;
+pub use record::Record;
+pub use replay::{Order, Replay};
 pub use subtree::Subtree;
 
 /// A kernel that answers the ioctls of `/dev/zfs`: a loaded module, one in this process, or a wrapper around another kernel.
