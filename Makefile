@@ -18,55 +18,102 @@ RELEASES = $(if $(filter all,$(ZFS)),2.1 2.3 2.4,$(ZFS))
 # What runs in a guest is linked statically: the guest's C library is older than most machines'.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 GUEST_DIR = $(TARGET_DIR)/guest
-PAYLOAD = $(GUEST_DIR)/payload
 GUEST_CARGO = CARGO_TARGET_DIR=$(GUEST_DIR) CARGO_PROFILE_DEV_DEBUG=line-tables-only \
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO)
-VM_RUN = tests/vm/run $(if $(GUEST),--guest $(GUEST)) --payload $(PAYLOAD) \
+VM_RUN = tests/vm/run $(if $(GUEST),--guest $(GUEST)) \
 	--env ZFSVOL_REQUIRE_KERNEL=$(ZFSVOL_REQUIRE_KERNEL)
 # A whole run of the suite; a case that hangs is named and ended long before.
 SUITE_SECONDS = 3600
+DEMO_SECONDS = 600
+FUZZ_SECONDS ?= 60
 
-.PHONY: help test lint unit kernel-test kernel-test-or-skip payload tools clean
-# Guests and compilers share two or three processors badly, and output is to be read.
+.PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz install clean \
+	payload-suite payload-tour tools
+
+# Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
 
-test: lint unit kernel-test-or-skip ## lint, unit tests, doc tests, and the suite on OpenZFS $(ZFS)
+demo: kernel-demo ## the main job: two pools, snapshots, send, resume, clone, promote, roll back
 
-lint: tools ## formatting, clippy, documentation; all warnings are errors
+test: lint unit kernel-test-or-skip ## lint, unit and doc tests, and the suite on real OpenZFS $(ZFS)
+
+lint: tools deny ## formatting, clippy and documentation; every warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-unit: tools ## unit tests and doc tests: no kernel, no root
+# Building it takes longer than the whole of `make test` without a guest, so it is used where it is.
+deny: ## licences, bans and advisories of the dependencies, if cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --workspace check; \
+	else \
+		echo "SKIPPED: licences and advisories of the dependencies: cargo-deny is not installed (cargo install cargo-deny)"; \
+	fi
+
+unit: tools ## unit and doc tests: no kernel, no root
 	$(CARGO) test --workspace
 
-kernel-test: payload ## the suite on real OpenZFS: make kernel-test ZFS=2.1|2.3|2.4|all FILTER=snapshot
+msrv: tools ## whether the oldest Rust that is promised compiles it
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	if rustup toolchain list 2>/dev/null | grep -q "^$$version"; then \
+		CARGO_TARGET_DIR=$(TARGET_DIR)/msrv $(CARGO) +$$version check --workspace; \
+	else \
+		echo "Rust $$version is not installed: rustup toolchain install $$version --profile minimal"; exit 1; \
+	fi
+
+kernel-test: payload-suite ## the suite on real OpenZFS: make kernel-test ZFS=2.1|2.3|2.4|all FILTER=hold::
 	@set -e; for release in $(RELEASES); do \
 		echo "== the suite on OpenZFS $$release"; \
-		$(VM_RUN) --zfs $$release --timeout $(SUITE_SECONDS) -- ./suite $(FILTER); \
+		$(VM_RUN) --zfs $$release --timeout $(SUITE_SECONDS) \
+			--payload $(GUEST_DIR)/suite -- ./suite $(FILTER); \
 	done
 
+# Where no guest can be built, the rest of `make test` is still worth something.
 kernel-test-or-skip:
 	@tests/guests-ready $(GUEST) $(RELEASES); status=$$?; \
 	if [ $$status = 0 ]; then \
-		$(MAKE) --no-print-directory kernel-test; \
+		$(MAKE) --no-print-directory fixtures-check kernel-test; \
 	elif [ $$status = 77 ] && [ "$(ZFSVOL_REQUIRE_KERNEL)" != 1 ]; then \
-		echo "SKIPPED: the suite on real OpenZFS, for the reason above"; \
+		echo "SKIPPED: the suite on real OpenZFS, because there is no guest: see above"; \
 	else \
 		exit $$status; \
 	fi
 
-payload: tools
+kernel-demo: payload-tour ## the main job on real OpenZFS: make kernel-demo ZFS=2.1|2.3|2.4
+	@set -e; for release in $(RELEASES); do \
+		$(VM_RUN) --zfs $$release --timeout $(DEMO_SECONDS) \
+			--payload $(GUEST_DIR)/tour -- ./tour; \
+	done
+
+fixtures-check: ## whether the committed fixtures are still what OpenZFS writes
+	@set -e; for fixtures in tests/fixtures/*/make; do echo "$$fixtures --check"; $$fixtures --check; done
+
+fuzz: tools ## every fuzz target, FUZZ_SECONDS (60) each
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+		{ echo "cargo-fuzz is not installed: cargo install cargo-fuzz; it needs a nightly Rust"; exit 1; }
+	@set -e; cd zfsvol-core; for target in $$($(CARGO) fuzz list); do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+install: ## nothing yet: says so, and fails
+	@echo "There is nothing to install yet: zfsvol is used from Rust, as the crate zfsvol-core. The C library and its header are not built yet."; exit 1
+
+clean: ## everything built here; the guests stay in their cache (tests/vm/README.md)
+	$(CARGO) clean
+	rm -rf $(GUEST_DIR)
+
+# --- what the above need
+
+payload-suite: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-tests --bin suite
-	@mkdir -p $(PAYLOAD)
-	@cp $(GUEST_DIR)/$(HOST)/debug/suite $(PAYLOAD)
+	@mkdir -p $(GUEST_DIR)/suite && cp $(GUEST_DIR)/$(HOST)/debug/suite $(GUEST_DIR)/suite
+
+payload-tour: tools
+	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour
+	@mkdir -p $(GUEST_DIR)/tour && cp $(GUEST_DIR)/$(HOST)/debug/examples/tour $(GUEST_DIR)/tour
 
 tools:
 	@tests/packages cc:gcc readelf:binutils
-
-clean: ## everything built here; the guests stay in their cache
-	$(CARGO) clean
-	rm -rf $(GUEST_DIR)

@@ -9,6 +9,7 @@
 //! | [`Case`], [`Need`] | a case and what it cannot do without |
 //! | [`World`] | what a case gets: a handle, an empty dataset of its own, pools, a folder |
 //! | [`Machine`] | where the suite runs: which kernel, how fast, as whom |
+//! | [`command`], [`user`] | the commands of OpenZFS; being another user |
 //! | [`runner`] | filter, run, watch, report |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a suite asserts; the library does not")]
@@ -19,6 +20,7 @@ pub mod command;
 mod machine;
 pub mod runner;
 pub mod suite;
+pub mod user;
 mod watchdog;
 mod world;
 

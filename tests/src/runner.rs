@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -22,6 +22,9 @@ const CASE_TIME: Duration = Duration::from_secs(60);
 
 /// The same on an emulated processor.
 const CASE_TIME_EMULATED: Duration = Duration::from_secs(600);
+
+/// A case that takes longer is worth a line.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// How a run treats what it cannot do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,7 @@ fn run_case(
         };
     }
     let _watch = watchdog.watch(case.name());
+    let start = Instant::now();
     // A thread with the case's name: it is in the messages of a panic and in the watchdog's list.
     let outcome = thread::scope(|scope| {
         thread::Builder::new()
@@ -90,6 +94,9 @@ fn run_case(
             .expect("a thread can be started")
             .join()
     });
+    if start.elapsed() > SLOW {
+        eprintln!("{} took {:.1} s", case.name(), start.elapsed().as_secs_f64());
+    }
     match outcome {
         Ok(Ok(())) => Ok(Completion::Completed),
         Ok(Err(complaint)) => Err(complaint.into()),

@@ -78,6 +78,32 @@ impl World {
             .clone()
     }
 
+    /// The name of a dataset below [`Self::root`]. Nothing is created.
+    pub fn dataset(&self, component: &str) -> DatasetName {
+        self.root().child(component).expect("a dataset's name")
+    }
+
+    /// A file system below [`Self::root`], with no properties of its own: it is not mounted.
+    pub fn filesystem(&self, component: &str) -> DatasetName {
+        let name = self.dataset(component);
+        self.zfs().create_filesystem(&name, &PropertySet::new()).expect("a file system");
+        name
+    }
+
+    /// A sparse zvol below [`Self::root`].
+    pub fn zvol(&self, component: &str, size: Bytes) -> DatasetName {
+        let name = self.dataset(component);
+        self.zfs().create_zvol(&name, size, &PropertySet::new()).expect("a zvol");
+        name
+    }
+
+    /// A snapshot of a dataset, taken now.
+    pub fn snapshot(&self, dataset: &DatasetName, snapshot: &str) -> SnapshotName {
+        let name = dataset.snapshot(snapshot).expect("a snapshot's name");
+        self.zfs().snapshot(std::slice::from_ref(&name), &PropertySet::new()).expect("a snapshot");
+        name
+    }
+
     /// The pool of [`Self::root`]. Other cases' datasets are in it too: for what concerns a whole pool, use [`Self::new_pool`].
     pub fn pool(&self) -> PoolName {
         self.arena.shared_pool()

@@ -1,12 +1,14 @@
 //! The cases, one area a file. A file is known to the runner once [`all`] has it.
 
+mod concurrency;
+mod limits;
 mod world;
 
 use crate::Case;
 
 /// Every case, in the order of the areas: what others build on comes first.
 pub fn all() -> Vec<Case> {
-    [world::cases()].concat()
+    [world::cases(), limits::cases(), concurrency::cases()].concat()
 }
 
 #[cfg(test)]

@@ -1,0 +1,259 @@
+//! Names and numbers at and over their limits: what this library refuses, what the kernel refuses, and that they agree.
+
+use std::thread;
+use std::time::Duration;
+
+use zfsvol_core::kernel::{Access, Cmd, Errno, Ioc};
+use zfsvol_core::name::{NAME_BYTES_MAX, NESTING_MAX};
+use zfsvol_core::nvlist::NvList;
+use zfsvol_core::property::{
+    PropertySet, USER_PROPERTY_NAME_BYTES_MAX, USER_PROPERTY_VALUE_BYTES_MAX,
+};
+use zfsvol_core::zfs::Destroy;
+use zfsvol_core::{Bytes, DatasetName, ErrorKind, NameReason, SnapshotName};
+
+use crate::{Case, Need, World, case};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(the_longest_dataset_name_can_be_created_and_no_longer_one),
+        case(the_longest_snapshot_name_can_be_taken_and_no_longer_one),
+        case(a_rename_that_makes_a_name_below_too_long_is_refused),
+        case(a_recursive_snapshot_that_makes_a_name_below_too_long_takes_none),
+        case(the_deepest_dataset_can_be_created_and_no_deeper_one),
+        case(the_kernel_takes_the_characters_that_names_take_and_no_others),
+        case(the_kernel_takes_no_unicode_in_names),
+        case(the_longest_hold_tag_holds_and_no_longer_one),
+        case(a_reply_longer_than_the_first_buffer_is_read_in_full),
+        case(hundreds_of_snapshots_are_one_call_and_so_are_their_failures),
+        case(a_user_property_of_the_longest_name_and_value_is_kept),
+        case(a_zvol_size_that_is_no_multiple_of_its_block_is_refused),
+        case(a_zvol_of_no_size_is_refused),
+        case(a_pool_that_is_full_says_no_space_and_can_be_freed).needs(Need::RealModule),
+    ]
+}
+
+/// `parent/xxx`, `bytes` long in all.
+fn padded(parent: &DatasetName, bytes: usize) -> String {
+    let padding = bytes - parent.as_str().len() - 1;
+    format!("{parent}/{}", "x".repeat(padding))
+}
+
+fn the_longest_dataset_name_can_be_created_and_no_longer_one(world: &World) {
+    let zfs = world.zfs();
+    let longest: DatasetName = padded(&world.root(), NAME_BYTES_MAX).parse().expect("it fits");
+    zfs.create_filesystem(&longest, &PropertySet::new()).expect("created");
+    assert!(zfs.exists(&longest).expect("asked"));
+
+    let longer = padded(&world.root(), NAME_BYTES_MAX + 1);
+    let refused = longer.parse::<DatasetName>().expect_err("too long");
+    assert_eq!(refused.reason(), &NameReason::TooLong(NAME_BYTES_MAX + 1));
+    assert!(kernel_creates(world, &longer).is_err(), "the kernel has the same limit");
+}
+
+fn the_longest_snapshot_name_can_be_taken_and_no_longer_one(world: &World) {
+    let volume = world.filesystem("v");
+    let room = NAME_BYTES_MAX - volume.as_str().len() - 1;
+    let longest = world.snapshot(&volume, &"s".repeat(room));
+    assert_eq!(longest.as_str().len(), NAME_BYTES_MAX);
+    assert!(world.zfs().exists(&longest).expect("asked"));
+    let refused = volume.snapshot(&"s".repeat(room + 1)).expect_err("too long");
+    assert_eq!(refused.reason(), &NameReason::TooLong(NAME_BYTES_MAX + 1));
+}
+
+fn a_rename_that_makes_a_name_below_too_long_is_refused(world: &World) {
+    let zfs = world.zfs();
+    let volume = world.filesystem("v");
+    let deep: DatasetName = padded(&volume, NAME_BYTES_MAX).parse().expect("it fits");
+    zfs.create_filesystem(&deep, &PropertySet::new()).expect("created");
+    let error = zfs.rename(&volume, &world.dataset("vv")).expect_err("the child's name is full");
+    assert_eq!(error.kind(), ErrorKind::InvalidName, "{error}");
+    assert!(zfs.exists(&deep).expect("asked"), "nothing was renamed");
+}
+
+fn a_recursive_snapshot_that_makes_a_name_below_too_long_takes_none(world: &World) {
+    let zfs = world.zfs();
+    let volume = world.filesystem("v");
+    let deep: DatasetName = padded(&volume, NAME_BYTES_MAX).parse().expect("it fits");
+    zfs.create_filesystem(&deep, &PropertySet::new()).expect("created");
+    let error = zfs
+        .snapshot_recursive(&volume, "s", &PropertySet::new())
+        .expect_err("no snapshot of the child fits");
+    assert_eq!(error.kind(), ErrorKind::InvalidName, "{error}");
+    assert!(!zfs.exists(&volume.snapshot("s").expect("a name")).expect("asked"));
+}
+
+fn the_deepest_dataset_can_be_created_and_no_deeper_one(world: &World) {
+    let mut name = world.root();
+    while name.depth() < NESTING_MAX - 1 {
+        name = name.child("d").expect("a name");
+        world.zfs().create_filesystem(&name, &PropertySet::new()).expect("created");
+    }
+    let deeper = format!("{name}/d");
+    let refused = deeper.parse::<DatasetName>().expect_err("too deep");
+    assert_eq!(refused.reason(), &NameReason::TooDeep(NESTING_MAX));
+    assert!(kernel_creates(world, &deeper).is_err(), "the kernel has the same limit");
+}
+
+/// What the kernel says to the creation of a file system of that name, whatever this library thinks of the name.
+fn kernel_creates(world: &World, name: &str) -> Result<(), Errno> {
+    const OBJSET_FILESYSTEM: i32 = 2;
+    let mut input = NvList::new();
+    input.insert("type", OBJSET_FILESYSTEM);
+    let mut cmd = Cmd::new(name);
+    cmd.input = Some(input.to_bytes().expect("a list of one number"));
+    cmd.reply_max = 4096;
+    world.zfs().kernel().ioctl(Ioc::CREATE, &mut cmd)
+}
+
+fn the_kernel_takes_the_characters_that_names_take_and_no_others(world: &World) {
+    // '/' makes another level; '%' is the kernel's own and refused by it here, while names of its own may have it.
+    let characters = (1..=0x7f_u8).map(char::from).filter(|c| !matches!(c, '/' | '%'));
+    for character in characters {
+        let name = format!("{}/a{character}b", world.root());
+        let ours = name.parse::<DatasetName>().is_ok();
+        let kernels = kernel_creates(world, &name);
+        assert_eq!(ours, kernels.is_ok(), "{name:?}: the kernel says {kernels:?}");
+    }
+}
+
+fn the_kernel_takes_no_unicode_in_names(world: &World) {
+    for component in ["ä", "日本", "a\u{301}", "\u{202e}txt", "\u{0}", "\u{7f}", "🦀"] {
+        let name = format!("{}/{component}", world.root());
+        assert!(name.parse::<DatasetName>().is_err(), "{name:?}");
+        // A NUL would end the name where the kernel reads it, so the door does not let it through.
+        assert!(kernel_creates(world, &name).is_err(), "{name:?}");
+        assert!(world.root().snapshot(component).is_err(), "{name:?}");
+    }
+}
+
+fn the_longest_hold_tag_holds_and_no_longer_one(world: &World) {
+    const TAG_BYTES_MAX: usize = 255;
+    let zfs = world.zfs();
+    let snapshot = world.snapshot(&world.filesystem("v"), "s");
+    let longest = "t".repeat(TAG_BYTES_MAX);
+    zfs.hold(&[(snapshot.clone(), &longest)], None).expect("held");
+    let holds = zfs.holds(&snapshot).expect("asked");
+    assert_eq!(holds.iter().map(|hold| hold.tag.as_str()).collect::<Vec<_>>(), [longest.as_str()]);
+
+    let longer = "t".repeat(TAG_BYTES_MAX + 1);
+    let error = zfs.hold(&[(snapshot.clone(), &longer)], None).expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::InvalidName, "{error}");
+    assert_eq!(zfs.release(&[(snapshot, &longest)]).expect("released"), []);
+}
+
+fn a_reply_longer_than_the_first_buffer_is_read_in_full(world: &World) {
+    // 128 KiB is what a reply gets at first; these tags alone are more.
+    const HOLDS: usize = 700;
+    let zfs = world.zfs();
+    let snapshot = world.snapshot(&world.filesystem("v"), "s");
+    let tags: Vec<String> = (0..HOLDS).map(|number| format!("{number:0>200}")).collect();
+    let holds: Vec<_> = tags.iter().map(|tag| (snapshot.clone(), tag.as_str())).collect();
+    for hold in &holds {
+        zfs.hold(std::slice::from_ref(hold), None).expect("held");
+    }
+    let found = zfs.holds(&snapshot).expect("asked");
+    assert!(found.iter().map(|hold| &hold.tag).eq(&tags), "{} of {HOLDS}", found.len());
+    zfs.release(&holds).expect("released");
+    assert_eq!(zfs.holds(&snapshot).expect("asked"), []);
+}
+
+/// How many names a large batch has: fewer where a dataset takes a tenth of a second.
+fn batch_size(world: &World) -> usize {
+    if world.machine().is_emulated() { 50 } else { 500 }
+}
+
+fn hundreds_of_snapshots_are_one_call_and_so_are_their_failures(world: &World) {
+    let (zfs, none) = (world.zfs(), PropertySet::new());
+    let snapshots: Vec<SnapshotName> = (0..batch_size(world))
+        .map(|number| world.filesystem(&format!("v{number}")).snapshot("s").expect("a name"))
+        .collect();
+    zfs.snapshot(&snapshots, &none).expect("taken");
+    assert!(snapshots.iter().all(|snapshot| zfs.exists(snapshot).expect("asked")));
+
+    let error = zfs.snapshot(&snapshots, &none).expect_err("they are there");
+    assert_eq!(error.kind(), ErrorKind::Exists);
+    let told = error.failures().len() as u64 + error.failures_omitted();
+    assert_eq!(told, snapshots.len() as u64);
+
+    zfs.destroy_snapshots(&snapshots, Destroy::Now).expect("destroyed");
+    assert!(!snapshots.iter().any(|snapshot| zfs.exists(snapshot).expect("asked")));
+}
+
+fn a_user_property_of_the_longest_name_and_value_is_kept(world: &World) {
+    let name = format!("test:{}", "n".repeat(USER_PROPERTY_NAME_BYTES_MAX - 5));
+    let value = "v".repeat(USER_PROPERTY_VALUE_BYTES_MAX);
+    let properties = PropertySet::new().with(&name, value.as_str()).expect("it fits");
+    world.zfs().create_filesystem(&world.dataset("v"), &properties).expect("created");
+
+    for (name, value) in [(format!("{name}n"), "v".to_owned()), ("test:a".to_owned(), value + "v")]
+    {
+        let error = PropertySet::new().with(&name, value.as_str()).expect_err("too long");
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    }
+}
+
+fn a_zvol_size_that_is_no_multiple_of_its_block_is_refused(world: &World) {
+    let size = Bytes::new(Bytes::from_mib(1).get() + 512);
+    let error = world
+        .zfs()
+        .create_zvol(&world.dataset("v"), size, &PropertySet::new())
+        .expect_err("no multiple");
+    assert!(
+        matches!(error.kind(), ErrorKind::Invalid | ErrorKind::InvalidProperty),
+        "{:?}: {error}",
+        error.kind()
+    );
+}
+
+fn a_zvol_of_no_size_is_refused(world: &World) {
+    let error = world
+        .zfs()
+        .create_zvol(&world.dataset("v"), Bytes::ZERO, &PropertySet::new())
+        .expect_err("no size");
+    assert!(
+        matches!(error.kind(), ErrorKind::Invalid | ErrorKind::InvalidProperty),
+        "{:?}: {error}",
+        error.kind()
+    );
+}
+
+fn a_pool_that_is_full_says_no_space_and_can_be_freed(world: &World) {
+    let zfs = world.zfs();
+    let pool = world.new_pool("full", Bytes::from_mib(96));
+    let volume = pool.root().child("v").expect("a name");
+    let uncompressed = PropertySet::new().with("compression", "off").expect("a property");
+    zfs.create_zvol(&volume, Bytes::from_gib(1), &uncompressed).expect("sparse, so it fits");
+    fill(world, &volume);
+
+    let sibling = pool.root().child("w").expect("a name");
+    let error = zfs.create_filesystem(&sibling, &PropertySet::new()).expect_err("full");
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    let snapshot = volume.snapshot("s").expect("a name");
+    let error = zfs.snapshot(&[snapshot], &PropertySet::new()).expect_err("full");
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+
+    // What frees space works in a full pool.
+    zfs.destroy(&volume).expect("destroyed");
+    let freed = (0..100).any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        zfs.create_filesystem(&sibling, &PropertySet::new()).is_ok()
+    });
+    assert!(freed, "space is freed in the background, within seconds");
+}
+
+/// Writes to a zvol until nothing more goes.
+fn fill(world: &World, zvol: &DatasetName) {
+    let device = world
+        .zfs()
+        .kernel()
+        .host()
+        .open_block(zvol, Access::ReadWrite, Duration::from_secs(10))
+        .expect("its device");
+    let block = vec![0xa5; 1 << 20];
+    let mut offset = 0;
+    while device.write_all_at(&block, offset).and_then(|()| device.flush()).is_ok() {
+        offset += block.len() as u64;
+        assert!(offset < 1 << 30, "a pool of 96 MiB does not hold 1 GiB");
+    }
+}
