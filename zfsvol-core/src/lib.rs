@@ -21,3 +21,8 @@ pub use name::{
 };
 pub use units::{Bytes, Guid, Txg};
 pub use zfs::Zfs;
+
+/// The README's example is compiled as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

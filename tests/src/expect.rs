@@ -1,0 +1,46 @@
+//! What every area says in its own words: that a call was refused, and the small datasets cases begin with.
+
+use std::fmt::Debug;
+
+use zfsvol_core::property::PropertySet;
+use zfsvol_core::{DatasetName, Error, ErrorKind, SnapshotName};
+
+use crate::World;
+
+/// The error of a call that must be refused with that kind.
+#[track_caller]
+pub fn refused<T: Debug>(outcome: Result<T, Error>, kind: ErrorKind) -> Error {
+    match outcome {
+        Ok(value) => panic!("done, and not refused with {kind:?}: {value:?}"),
+        Err(error) => {
+            assert_eq!(error.kind(), kind, "{error}");
+            error
+        }
+    }
+}
+
+/// Names and kinds of the failures of a batch, in the order of names.
+pub fn failures(error: &Error) -> Vec<(&str, ErrorKind)> {
+    error.failures().iter().map(|failure| (failure.name.as_str(), failure.kind)).collect()
+}
+
+/// No properties.
+pub fn plain() -> PropertySet {
+    PropertySet::new()
+}
+
+/// A file system `name` below the case's dataset.
+#[track_caller]
+pub fn file_system(world: &World, name: &str) -> DatasetName {
+    let dataset = world.root().child(name).expect("a name");
+    world.zfs().create_filesystem(&dataset, &plain()).expect("a file system");
+    dataset
+}
+
+/// A snapshot `name` of a dataset.
+#[track_caller]
+pub fn snapshot(world: &World, dataset: &DatasetName, name: &str) -> SnapshotName {
+    let snapshot = dataset.snapshot(name).expect("a name");
+    world.zfs().snapshot(std::slice::from_ref(&snapshot), &plain()).expect("a snapshot");
+    snapshot
+}
