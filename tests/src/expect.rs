@@ -41,6 +41,6 @@ pub fn file_system(world: &World, name: &str) -> DatasetName {
 #[track_caller]
 pub fn snapshot(world: &World, dataset: &DatasetName, name: &str) -> SnapshotName {
     let snapshot = dataset.snapshot(name).expect("a name");
-    world.zfs().snapshot(std::slice::from_ref(&snapshot), &plain()).expect("a snapshot");
+    world.zfs().snapshot([&snapshot], &plain()).expect("a snapshot");
     snapshot
 }

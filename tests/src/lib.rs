@@ -12,11 +12,18 @@
 //! | [`command`], [`user`] | the commands of OpenZFS; being another user |
 //! | [`runner`] | filter, run, watch, report |
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a suite asserts; the library does not")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a suite asserts; the library does not"
+)]
 #![expect(clippy::print_stderr, reason = "a test run says what it does")]
 
 mod case;
 pub mod command;
+pub mod expect;
 mod machine;
 pub mod runner;
 pub mod suite;

@@ -38,7 +38,10 @@ fn a_bookmark_of_a_bookmark_is_the_same_place(world: &World) {
     let (one, two) = (a.bookmark("one").unwrap(), a.bookmark("two").unwrap());
     zfs.bookmark(&[(one.clone(), snapshot(world, &a, "s").into())]).unwrap();
     zfs.bookmark(&[(two.clone(), one.clone().into())]).unwrap();
-    assert_eq!(zfs.bookmark_properties(&one).unwrap().guid, zfs.bookmark_properties(&two).unwrap().guid);
+    assert_eq!(
+        zfs.bookmark_properties(&one).unwrap().guid,
+        zfs.bookmark_properties(&two).unwrap().guid
+    );
 }
 
 fn bookmarks_are_listed_oldest_first(world: &World) {
@@ -48,7 +51,12 @@ fn bookmarks_are_listed_oldest_first(world: &World) {
     for name in ["z", "m", "b"] {
         zfs.bookmark(&[(a.bookmark(name).unwrap(), snapshot(world, &a, name).into())]).unwrap();
     }
-    let names: Vec<String> = zfs.bookmarks(&a).unwrap().into_iter().map(|mark| mark.name.bookmark().to_owned()).collect();
+    let names: Vec<String> = zfs
+        .bookmarks(&a)
+        .unwrap()
+        .into_iter()
+        .map(|mark| mark.name.bookmark().to_owned())
+        .collect();
     assert_eq!(names, ["z", "m", "b"]);
 }
 
@@ -60,9 +68,15 @@ fn bookmarks_that_cannot_be_made_are_named(world: &World) {
     zfs.bookmark(&[(mark.clone(), source.clone().into())]).unwrap();
     let error = refused(zfs.bookmark(&[(mark.clone(), source.clone().into())]), ErrorKind::Exists);
     assert_eq!(failures(&error), [(mark.as_str(), ErrorKind::Exists)]);
-    refused(zfs.bookmark(&[(a.bookmark("n").unwrap(), a.snapshot("none").unwrap().into())]), ErrorKind::NotFound);
+    refused(
+        zfs.bookmark(&[(a.bookmark("n").unwrap(), a.snapshot("none").unwrap().into())]),
+        ErrorKind::NotFound,
+    );
     // A bookmark belongs to its source's dataset.
-    refused(zfs.bookmark(&[(b.bookmark("n").unwrap(), source.clone().into())]), ErrorKind::Unrelated);
+    refused(
+        zfs.bookmark(&[(b.bookmark("n").unwrap(), source.clone().into())]),
+        ErrorKind::Unrelated,
+    );
     refused(zfs.bookmark(&[(a.bookmark("n").unwrap(), a.clone().into())]), ErrorKind::Invalid);
     // One good, one bad: neither is made.
     let good = a.bookmark("good").unwrap();
@@ -80,7 +94,10 @@ fn destroying_bookmarks_passes_over_what_is_not_there(world: &World) {
     zfs.destroy_bookmarks(&marks).unwrap();
     assert!(zfs.bookmarks(&a).unwrap().is_empty());
     let other = world.new_pool("other", Bytes::from_mib(128)).root();
-    refused(zfs.destroy_bookmarks(&[marks[0].clone(), other.bookmark("m").unwrap()]), ErrorKind::Unrelated);
+    refused(
+        zfs.destroy_bookmarks(&[marks[0].clone(), other.bookmark("m").unwrap()]),
+        ErrorKind::Unrelated,
+    );
 }
 
 fn bookmarks_of_what_is_not_there_are_not_found(world: &World) {

@@ -34,7 +34,11 @@ pub(super) fn cases() -> Vec<Case> {
 fn a_file_system_is_created_and_exists(world: &World) {
     let name = world.root().child("a").unwrap();
     assert!(!world.zfs().exists(&name).unwrap());
-    let properties = PropertySet::new().with("compression", "lz4").unwrap().with("org.zfsvol:note", "first").unwrap();
+    let properties = PropertySet::new()
+        .with("compression", "lz4")
+        .unwrap()
+        .with("org.zfsvol:note", "first")
+        .unwrap();
     world.zfs().create_filesystem(&name, &properties).unwrap();
     assert!(world.zfs().exists(&name).unwrap());
     assert!(!world.zfs().exists(&name.snapshot("none").unwrap()).unwrap());
@@ -60,7 +64,10 @@ fn create_refuses_what_is_there_and_what_has_no_parent(world: &World) {
 fn create_below_a_zvol_is_refused(world: &World) {
     let disk = world.root().child("disk").unwrap();
     world.zfs().create_zvol(&disk, Bytes::from_mib(8), &plain()).unwrap();
-    refused(world.zfs().create_filesystem(&disk.child("below").unwrap(), &plain()), ErrorKind::WrongType);
+    refused(
+        world.zfs().create_filesystem(&disk.child("below").unwrap(), &plain()),
+        ErrorKind::WrongType,
+    );
 }
 
 fn create_refuses_sizes_and_properties_that_do_not_fit(world: &World) {
@@ -71,10 +78,16 @@ fn create_refuses_sizes_and_properties_that_do_not_fit(world: &World) {
     refused(zfs.create_zvol(&name, Bytes::new(16_385), &blocks), ErrorKind::Invalid);
     refused(zfs.create_zvol(&name, Bytes::ZERO, &blocks), ErrorKind::Invalid);
     let on_a_file_system = PropertySet::new().with("volblocksize", 16_384u64).unwrap();
-    let error = zfs.create_filesystem(&name, &on_a_file_system).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::InvalidProperty), "{error}");
+    let error =
+        refused(zfs.create_filesystem(&name, &on_a_file_system), ErrorKind::InvalidProperty);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot create '{name}': 'volblocksize' is a property of zvols, not of file systems"
+        )
+    );
     let mut unknown = PropertySet::new();
-    unknown.set_unchecked("nosuchproperty", 1u64);
+    unknown.set_unchecked("nosuchproperty", 1u64).unwrap();
     let error = zfs.create_filesystem(&name, &unknown).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::InvalidProperty), "{error}");
     assert!(!zfs.exists(&name).unwrap());
@@ -86,7 +99,8 @@ fn a_clone_shares_its_origin(world: &World) {
     let clone = world.root().child("clone").unwrap();
     let properties = PropertySet::new().with("org.zfsvol:kind", "clone").unwrap();
     zfs.create_clone(&clone, &origin, &properties).unwrap();
-    let error = refused(zfs.destroy_snapshots(&[origin.clone()], Default::default()), ErrorKind::Busy);
+    let error =
+        refused(zfs.destroy_snapshots([&origin], Default::default()), ErrorKind::Busy);
     assert_eq!(error.failures()[0].busy, [BusyReason::Clones(vec![clone.as_str().into()])]);
     refused(zfs.create_clone(&clone, &origin, &plain()), ErrorKind::Exists);
 }
@@ -95,10 +109,13 @@ fn clone_refuses_missing_origins_and_other_pools(world: &World) {
     let zfs = world.zfs();
     let source = file_system(world, "a");
     let clone = world.root().child("clone").unwrap();
-    refused(zfs.create_clone(&clone, &source.snapshot("none").unwrap(), &plain()), ErrorKind::NotFound);
+    refused(
+        zfs.create_clone(&clone, &source.snapshot("none").unwrap(), &plain()),
+        ErrorKind::NotFound,
+    );
     let other = world.new_pool("other", Bytes::from_mib(128)).root();
     let elsewhere = other.snapshot("s").unwrap();
-    zfs.snapshot(&[elsewhere.clone()], &plain()).unwrap();
+    zfs.snapshot([&elsewhere], &plain()).unwrap();
     refused(zfs.create_clone(&clone, &elsewhere, &plain()), ErrorKind::Unrelated);
 }
 
@@ -125,7 +142,9 @@ fn promote_names_the_snapshot_that_conflicts(world: &World) {
     let error = refused(zfs.promote(&clone), ErrorKind::Exists);
     assert_eq!(
         error.to_string(),
-        format!("cannot promote '{clone}': it has a snapshot 's', as its origin has (EEXIST); rename one of the two")
+        format!(
+            "cannot promote '{clone}': it has a snapshot 's', as its origin has (EEXIST); rename one of the two"
+        )
     );
 }
 
@@ -152,7 +171,10 @@ fn rename_refuses_what_it_cannot_do(world: &World) {
     let (a, b) = (file_system(world, "a"), file_system(world, "b"));
     refused(zfs.rename(&a, &b), ErrorKind::Exists);
     refused(zfs.rename(&a, &a.child("below").unwrap()), ErrorKind::Invalid);
-    refused(zfs.rename(&world.root().child("none").unwrap(), &world.root().child("c").unwrap()), ErrorKind::NotFound);
+    refused(
+        zfs.rename(&world.root().child("none").unwrap(), &world.root().child("c").unwrap()),
+        ErrorKind::NotFound,
+    );
     refused(zfs.rename(&a, &world.root().child("none/a").unwrap()), ErrorKind::NotFound);
     let other = world.new_pool("other", Bytes::from_mib(128)).root();
     refused(zfs.rename(&a, &other.child("a").unwrap()), ErrorKind::Unrelated);
@@ -234,7 +256,7 @@ fn a_pool_that_is_not_there_is_not_found(world: &World) {
     let name: DatasetName = "zfsvol-no-such-pool/a".parse().unwrap();
     let snapshot: SnapshotName = name.snapshot("s").unwrap();
     refused(zfs.create(&name, &Create::filesystem()), ErrorKind::NotFound);
-    refused(zfs.snapshot(&[snapshot.clone()], &plain()), ErrorKind::NotFound);
+    refused(zfs.snapshot([&snapshot], &plain()), ErrorKind::NotFound);
     refused(zfs.destroy(&name), ErrorKind::NotFound);
     refused(zfs.rollback(&name), ErrorKind::NotFound);
     refused(zfs.promote(&name), ErrorKind::NotFound);

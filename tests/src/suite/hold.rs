@@ -1,6 +1,6 @@
 //! Holds: put, listed, released, and temporary ones.
 
-use zfsvol_core::zfs::Destroy;
+use zfsvol_core::zfs::{Destroy, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
 use zfsvol_core::{Bytes, ErrorKind};
 
 use crate::expect::{failures, file_system, refused, snapshot};
@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(one_call_holds_and_releases_many),
         case(a_temporary_hold_ends_with_its_handle),
         case(tags_have_a_longest_length),
+        case(a_snapshot_named_twice_in_one_call_is_refused),
         case(holds_in_two_pools_are_refused),
         case(holds_of_a_missing_snapshot_are_not_found),
     ]
@@ -83,7 +84,7 @@ fn a_temporary_hold_ends_with_its_handle(world: &World) {
     let handle = zfs.handle().unwrap();
     zfs.hold(&[(held.clone(), "temporary")], Some(&handle)).unwrap();
     assert_eq!(zfs.holds(&held).unwrap().len(), 1);
-    refused(zfs.destroy_snapshots(&[held.clone()], Destroy::Now), ErrorKind::Busy);
+    refused(zfs.destroy_snapshots([&held], Destroy::Now), ErrorKind::Busy);
     drop(handle);
     assert!(zfs.holds(&held).unwrap().is_empty());
     zfs.destroy_snapshots(&[held], Destroy::Now).unwrap();
@@ -92,11 +93,27 @@ fn a_temporary_hold_ends_with_its_handle(world: &World) {
 fn tags_have_a_longest_length(world: &World) {
     let zfs = world.zfs();
     let held = snapshot(world, &file_system(world, "a"), "s");
-    let error = refused(zfs.hold(&[(held.clone(), "t".repeat(256).as_str())], None), ErrorKind::InvalidName);
-    assert_eq!(failures(&error), [(held.as_str(), ErrorKind::InvalidName)]);
-    let longest = "t".repeat(255);
+    // The kernel would panic at 256 bytes: it is not asked.
+    let handle = zfs.handle().unwrap();
+    for (bytes, handle) in [(256, None), (0, None), (TEMPORARY_TAG_BYTES_MAX + 1, Some(&handle))] {
+        let tag = "t".repeat(bytes);
+        let error =
+            refused(zfs.hold(&[(held.clone(), tag.as_str())], handle), ErrorKind::InvalidName);
+        assert_eq!(failures(&error), [(held.as_str(), ErrorKind::InvalidName)]);
+    }
+    let (longest, temporary) = ("l".repeat(TAG_BYTES_MAX), "t".repeat(TEMPORARY_TAG_BYTES_MAX));
     zfs.hold(&[(held.clone(), longest.as_str())], None).unwrap();
+    zfs.hold(&[(held.clone(), temporary.as_str())], Some(&handle)).unwrap();
+    assert_eq!(zfs.holds(&held).unwrap().len(), 2);
+    drop(handle);
     zfs.release(&[(held, longest.as_str())]).unwrap();
+}
+
+fn a_snapshot_named_twice_in_one_call_is_refused(world: &World) {
+    let held = snapshot(world, &file_system(world, "a"), "s");
+    let twice = [(held.clone(), "one"), (held.clone(), "two")];
+    refused(world.zfs().hold(&twice, None), ErrorKind::Invalid);
+    assert!(world.zfs().holds(&held).unwrap().is_empty());
 }
 
 fn holds_in_two_pools_are_refused(world: &World) {

@@ -26,7 +26,10 @@ fn quick() -> PropertySet {
 
 fn encrypted(world: &World, name: &str, key: &Key) -> DatasetName {
     let dataset = world.root().child(name).unwrap();
-    world.zfs().create(&dataset, &Create::filesystem().properties(&quick_for(key)).key(key.clone())).unwrap();
+    world
+        .zfs()
+        .create(&dataset, &Create::filesystem().properties(&quick_for(key)).key(key.clone()))
+        .unwrap();
     dataset
 }
 
@@ -49,7 +52,11 @@ fn a_key_is_unloaded_checked_and_loaded(world: &World) {
 
 fn every_format_of_key_opens_what_it_closed(world: &World) {
     let zfs = world.zfs();
-    let keys = [Key::raw([1; 32]), Key::hex(&"5a".repeat(32)).unwrap(), Key::passphrase("correct horse").unwrap()];
+    let keys = [
+        Key::raw([1; 32]),
+        Key::hex(&"5a".repeat(32)).unwrap(),
+        Key::passphrase("correct horse").unwrap(),
+    ];
     for (number, key) in keys.iter().enumerate() {
         let secret = encrypted(world, &format!("secret{number}"), key);
         zfs.unload_key(&secret).unwrap();
@@ -80,11 +87,15 @@ fn without_its_key_nothing_can_be_created_below(world: &World) {
     let below = secret.child("below").unwrap();
     zfs.create_filesystem(&below, &plain()).unwrap();
     zfs.unload_key(&secret).unwrap();
-    let error = refused(zfs.create_filesystem(&secret.child("more").unwrap(), &plain()), ErrorKind::KeyNotLoaded);
+    let error = refused(
+        zfs.create_filesystem(&secret.child("more").unwrap(), &plain()),
+        ErrorKind::KeyNotLoaded,
+    );
     assert_eq!(error.help(), Some("load the key"));
     // It can be snapshotted and destroyed all the same.
     zfs.snapshot(&[below.snapshot("s").unwrap()], &plain()).unwrap();
-    refused(zfs.load_key(&below, &key), ErrorKind::Invalid);
+    let error = refused(zfs.load_key(&below, &key), ErrorKind::Invalid);
+    assert_eq!(error.reason(), format!("it has the key of '{secret}'"));
 }
 
 fn a_key_is_changed_and_inherited(world: &World) {
@@ -98,7 +109,8 @@ fn a_key_is_changed_and_inherited(world: &World) {
     refused(zfs.load_key(&secret, &Key::hex(&"0c".repeat(32)).unwrap()), ErrorKind::WrongKey);
     zfs.load_key(&secret, &new).unwrap();
     // A root of its own, and back.
-    zfs.change_key(&below, &KeyChange::New(Key::passphrase("of its own").unwrap()), &quick()).unwrap();
+    zfs.change_key(&below, &KeyChange::New(Key::passphrase("of its own").unwrap()), &quick())
+        .unwrap();
     zfs.unload_key(&below).unwrap();
     refused(zfs.change_key(&below, &KeyChange::Inherit, &plain()), ErrorKind::KeyNotLoaded);
     zfs.load_key(&below, &Key::passphrase("of its own").unwrap()).unwrap();
@@ -112,8 +124,14 @@ fn keys_of_what_is_not_encrypted_are_refused(world: &World) {
     let error = refused(zfs.load_key(&open, &Key::raw([1; 32])), ErrorKind::Invalid);
     assert_eq!(error.reason(), "it is not encrypted");
     refused(zfs.unload_key(&open), ErrorKind::Invalid);
-    refused(zfs.change_key(&open, &KeyChange::New(Key::raw([1; 32])), &plain()), ErrorKind::Invalid);
-    refused(zfs.load_key(&world.root().child("none").unwrap(), &Key::raw([1; 32])), ErrorKind::NotFound);
+    refused(
+        zfs.change_key(&open, &KeyChange::New(Key::raw([1; 32])), &plain()),
+        ErrorKind::Invalid,
+    );
+    refused(
+        zfs.load_key(&world.root().child("none").unwrap(), &Key::raw([1; 32])),
+        ErrorKind::NotFound,
+    );
     refused(zfs.unload_key(&world.root().child("none").unwrap()), ErrorKind::NotFound);
 }
 
@@ -123,5 +141,6 @@ fn a_zvol_can_be_encrypted(world: &World) {
     let disk = world.root().child("disk").unwrap();
     zfs.create(&disk, &Create::zvol(Bytes::from_mib(8)).key(key.clone())).unwrap();
     zfs.snapshot(&[disk.snapshot("s").unwrap()], &plain()).unwrap();
-    zfs.create_clone(&world.root().child("clone").unwrap(), &disk.snapshot("s").unwrap(), &plain()).unwrap();
+    zfs.create_clone(&world.root().child("clone").unwrap(), &disk.snapshot("s").unwrap(), &plain())
+        .unwrap();
 }

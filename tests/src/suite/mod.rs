@@ -1,14 +1,31 @@
 //! The cases, one area a file. A file is known to the runner once [`all`] has it.
 
+mod bookmark;
 mod concurrency;
+mod dataset;
+mod hold;
+mod key;
 mod limits;
+mod program;
+mod snapshot;
 mod world;
 
 use crate::Case;
 
 /// Every case, in the order of the areas: what others build on comes first.
 pub fn all() -> Vec<Case> {
-    [world::cases(), limits::cases(), concurrency::cases()].concat()
+    [
+        world::cases(),
+        dataset::cases(),
+        snapshot::cases(),
+        bookmark::cases(),
+        hold::cases(),
+        key::cases(),
+        program::cases(),
+        limits::cases(),
+        concurrency::cases(),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

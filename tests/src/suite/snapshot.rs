@@ -43,9 +43,13 @@ fn one_that_cannot_be_made_keeps_all_from_being_made(world: &World) {
     let (a, b) = (file_system(world, "a"), file_system(world, "b"));
     let taken = snapshot(world, &b, "s");
     let free = a.snapshot("s").unwrap();
-    let error = refused(world.zfs().snapshot(&[free.clone(), taken.clone()], &plain()), ErrorKind::Exists);
+    let error =
+        refused(world.zfs().snapshot(&[free.clone(), taken.clone()], &plain()), ErrorKind::Exists);
     assert_eq!(failures(&error), [(taken.as_str(), ErrorKind::Exists)]);
-    assert_eq!(error.to_string(), format!("cannot snapshot: '{taken}': it exists already (EEXIST)"));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot snapshot: '{taken}': it exists already (EEXIST)")
+    );
     assert!(!world.zfs().exists(&free).unwrap());
 }
 
@@ -100,7 +104,10 @@ fn a_held_or_cloned_snapshot_is_not_destroyed_and_keeps_the_others(world: &World
     let a = file_system(world, "a");
     let (free, held) = (snapshot(world, &a, "free"), snapshot(world, &a, "held"));
     zfs.hold(&[(held.clone(), "backup")], None).unwrap();
-    let error = refused(zfs.destroy_snapshots(&[free.clone(), held.clone()], Destroy::Now), ErrorKind::Busy);
+    let error = refused(
+        zfs.destroy_snapshots(&[free.clone(), held.clone()], Destroy::Now),
+        ErrorKind::Busy,
+    );
     assert_eq!(failures(&error), [(held.as_str(), ErrorKind::Busy)]);
     assert_eq!(error.failures()[0].busy, [BusyReason::Holds(vec!["backup".into()])]);
     assert_eq!(
@@ -118,7 +125,7 @@ fn a_deferred_destroy_waits_for_the_last_hold(world: &World) {
     let held = snapshot(world, &file_system(world, "a"), "s");
     zfs.hold(&[(held.clone(), "one")], None).unwrap();
     zfs.hold(&[(held.clone(), "two")], None).unwrap();
-    zfs.destroy_snapshots(&[held.clone()], Destroy::Deferred).unwrap();
+    zfs.destroy_snapshots([&held], Destroy::Deferred).unwrap();
     zfs.release(&[(held.clone(), "one")]).unwrap();
     assert!(zfs.exists(&held).unwrap());
     zfs.release(&[(held.clone(), "two")]).unwrap();
@@ -130,7 +137,7 @@ fn a_deferred_destroy_waits_for_the_last_clone(world: &World) {
     let origin = snapshot(world, &file_system(world, "a"), "s");
     let clone = world.root().child("clone").unwrap();
     zfs.create_clone(&clone, &origin, &plain()).unwrap();
-    zfs.destroy_snapshots(&[origin.clone()], Destroy::Deferred).unwrap();
+    zfs.destroy_snapshots([&origin], Destroy::Deferred).unwrap();
     assert!(zfs.exists(&origin).unwrap());
     zfs.destroy(&clone).unwrap();
     assert!(!zfs.exists(&origin).unwrap());
@@ -144,8 +151,11 @@ fn a_tree_is_snapshotted_in_one_transaction_group(world: &World) {
     }
     let mut names = zfs.snapshot_recursive(&a, "s", &plain()).unwrap();
     names.sort();
-    let expected: Vec<SnapshotName> =
-        ["a", "a/b", "a/b/c", "a/d"].iter().map(|name| world.root().child(name).unwrap().snapshot("s").unwrap()).collect();
+    let mut expected: Vec<SnapshotName> = ["a", "a/b", "a/b/c", "a/d"]
+        .iter()
+        .map(|name| world.root().child(name).unwrap().snapshot("s").unwrap())
+        .collect();
+    expected.sort();
     assert_eq!(names, expected);
     let error = refused(zfs.snapshot_recursive(&a, "s", &plain()), ErrorKind::Exists);
     assert!(!error.failures().is_empty());
@@ -186,7 +196,11 @@ fn a_tree_with_something_in_the_way_is_left_whole(world: &World) {
     zfs.create_clone(&outside, &cloned, &plain()).unwrap();
     zfs.hold(&[(held.clone(), "keep")], None).unwrap();
     let error = refused(zfs.destroy_recursive(&a), ErrorKind::Busy);
-    let mut found: Vec<_> = error.failures().iter().map(|failure| (failure.name.as_str(), failure.busy.clone())).collect();
+    let mut found: Vec<_> = error
+        .failures()
+        .iter()
+        .map(|failure| (failure.name.as_str(), failure.busy.clone()))
+        .collect();
     found.sort_by_key(|(name, _)| *name);
     assert_eq!(
         found,

@@ -119,7 +119,11 @@ impl Zfs {
     /// With each name that failed in [`Error::failures`]: [`ErrorKind::Unrelated`] (two pools), [`ErrorKind::Busy`]
     /// (a redaction bookmark in use by a send), [`ErrorKind::Denied`].
     #[doc(alias = "lzc_destroy_bookmarks")]
-    pub fn destroy_bookmarks(&self, bookmarks: &[BookmarkName]) -> Result<()> {
+    pub fn destroy_bookmarks<'a>(
+        &self,
+        bookmarks: impl IntoIterator<Item = &'a BookmarkName>,
+    ) -> Result<()> {
+        let bookmarks: Vec<&BookmarkName> = bookmarks.into_iter().collect();
         let Some(first) = bookmarks.first() else { return Ok(()) };
         self.call(DESTROY_BOOKMARKS, first.pool().as_str(), &flags(bookmarks))
             .map_err(|error| error.into_batch_error(self))?;

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::name::{DatasetName, Entity, SnapshotName};
 use crate::nvlist::NvList;
-use crate::property::PropertySet;
+use crate::property::{DatasetTypes, PropertyInfo, PropertyScope, PropertySet};
 use crate::units::Bytes;
 
 const CREATE: Operation = Operation::new(Ioc::CREATE, "create");
@@ -72,6 +72,23 @@ impl Create {
         self.key = Some(key);
         self
     }
+
+    /// Refuses properties of the other kind of dataset. The kernel does not: it keeps a `volblocksize` of a file system, to no effect.
+    fn check_properties(&self, name: &DatasetName) -> Result<()> {
+        let kind =
+            if self.size.is_some() { DatasetTypes::VOLUME } else { DatasetTypes::FILESYSTEM };
+        for (property, _) in self.properties.iter() {
+            match PropertyInfo::find(PropertyScope::Dataset, property) {
+                Some(info) if !info.types.contains(kind) => {
+                    let reason =
+                        format!("'{property}' is a property of {}, not of {kind}", info.types);
+                    return Err(CREATE.error(ErrorKind::InvalidProperty, name.as_str(), reason));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Zfs {
@@ -91,6 +108,7 @@ impl Zfs {
     /// - [`ErrorKind::Denied`]: the caller is neither root nor delegated `create` and `mount` there.
     #[doc(alias = "lzc_create")]
     pub fn create(&self, name: &DatasetName, what: &Create) -> Result<()> {
+        what.check_properties(name)?;
         let mut properties = what.properties.to_nvlist();
         if let Some(size) = what.size {
             properties.insert("volsize", size.get());

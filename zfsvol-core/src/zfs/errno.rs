@@ -206,9 +206,8 @@ fn program(errno: Errno) -> Option<Meaning> {
             say(K::ProgramFailed, "it cannot be parsed, or an argument or limit does not fit")
         }
         Errno::ETIME => say(K::ProgramFailed, "it used up its instructions"),
-        Errno::ENOMEM => {
-            say(K::ProgramFailed, "it used up its memory, or what it returns does not fit")
-        }
+        Errno::ENOSPC => say(K::ProgramFailed, "it used up its memory"),
+        Errno::ENOMEM => say(K::ProgramFailed, "what it returns does not fit into its memory"),
         Errno::ECHRNG => say(K::ProgramFailed, "it raised an error"),
         _ => return None,
     })

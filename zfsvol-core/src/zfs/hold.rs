@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::Zfs;
 use super::call::Operation;
-use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Handle, Ioc};
+use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::kernel::{Errno, Handle, Ioc};
 use crate::name::SnapshotName;
 use crate::nvlist::NvList;
 
@@ -13,6 +13,13 @@ const HOLD: Operation = Operation::new(Ioc::HOLD, "hold");
 const RELEASE: Operation = Operation::new(Ioc::RELEASE, "release");
 const GET_HOLDS: Operation = Operation::new(Ioc::GET_HOLDS, "list the holds of");
 const OPEN: Operation = Operation::new(Ioc::HOLD, "open a handle for temporary holds");
+
+/// Longest tag of a hold, in bytes. The kernel (2.1 to 2.4, `module/zfs/dsl_userhold.c`) means to refuse longer ones and lets through one of 256 bytes,
+/// which it then cannot store: it panics. So tags are measured here.
+pub const TAG_BYTES_MAX: usize = 255;
+
+/// Longest tag of a temporary hold, in bytes: the kernel stores it behind an object number (`MAX_TAG_PREFIX_LEN`).
+pub const TEMPORARY_TAG_BYTES_MAX: usize = 238;
 
 /// One hold of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +41,9 @@ impl Zfs {
     ///
     /// # Errors
     /// With each name that failed in [`Error::failures`]:
-    /// - [`ErrorKind::Exists`]: it is held with that tag. [`ErrorKind::InvalidName`]: the tag is too long (255 bytes at most).
+    /// - [`ErrorKind::Exists`]: it is held with that tag.
+    /// - [`ErrorKind::InvalidName`]: the tag is empty, or longer than [`TAG_BYTES_MAX`] ([`TEMPORARY_TAG_BYTES_MAX`] with `cleanup`).
+    /// - [`ErrorKind::Invalid`]: a snapshot is named twice.
     /// - [`ErrorKind::Unrelated`]: they are not in one pool. [`ErrorKind::Denied`].
     #[doc(alias = "lzc_hold")]
     pub fn hold(
@@ -43,8 +52,13 @@ impl Zfs {
         cleanup: Option<&Handle>,
     ) -> Result<Vec<SnapshotName>> {
         let Some((first, _)) = holds.first() else { return Ok(Vec::new()) };
+        check_tags(holds, if cleanup.is_some() { TEMPORARY_TAG_BYTES_MAX } else { TAG_BYTES_MAX })?;
         let mut tags = NvList::new();
         for (snapshot, tag) in holds {
+            if tags.contains(snapshot.as_str()) {
+                let reason = "it is named twice, and one call puts one hold on each snapshot";
+                return Err(HOLD.error(ErrorKind::Invalid, snapshot.as_str(), reason));
+            }
             tags.insert(snapshot.as_str(), *tag);
         }
         let mut input = NvList::new();
@@ -116,6 +130,27 @@ impl Zfs {
             Error::new(meaning.kind, OPEN.verb, errno.reason()).with_errno(errno)
         })
     }
+}
+
+/// Refuses tags the kernel cannot store.
+fn check_tags(holds: &[(SnapshotName, &str)], bytes_max: usize) -> Result<()> {
+    let failures: Vec<Failure> = holds
+        .iter()
+        .filter(|(_, tag)| tag.is_empty() || tag.len() > bytes_max)
+        .map(|(snapshot, tag)| Failure {
+            name: snapshot.as_str().to_owned(),
+            kind: ErrorKind::InvalidName,
+            errno: if tag.is_empty() { Errno::EINVAL } else { Errno::E2BIG },
+            reason: format!("the tag has {} bytes, and 1 to {bytes_max} are allowed", tag.len())
+                .into(),
+            busy: Vec::new(),
+        })
+        .collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidName, HOLD.verb, "a tag has not a length that is allowed")
+        .with_failures(failures, 0))
 }
 
 /// The snapshots in the error list of a call that succeeded. A release lists a hold that was not there as `snapshot#tag`.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::Zfs;
 use super::call::Operation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Cmd, Ioc};
+use crate::kernel::{Cmd, Errno, Ioc};
 use crate::name::DatasetName;
 use crate::nvlist::{NvList, Value};
 use crate::property::PropertySet;
@@ -213,8 +213,19 @@ impl Zfs {
     /// - [`ErrorKind::Invalid`]: it is not encrypted, or no encryption root. [`ErrorKind::NotFound`], [`ErrorKind::Denied`].
     #[doc(alias = "lzc_unload_key")]
     pub fn unload_key(&self, root: &DatasetName) -> Result<()> {
-        self.call(UNLOAD_KEY, root.as_str(), &NvList::new())
-            .map_err(|error| self.explain_busy(error.into_error(self), root.as_str()))?;
+        self.call(UNLOAD_KEY, root.as_str(), &NvList::new()).map_err(|error| {
+            // The kernel says the same of a dataset without a key of its own and of one whose key is not loaded.
+            let error = match self
+                .encryption(UNLOAD_KEY, root)
+                .and_then(|e| e.check_root(UNLOAD_KEY, root))
+            {
+                Err(wrong) if error.errno() == Some(Errno::EACCES) => {
+                    wrong.with_errno(Errno::EACCES)
+                }
+                _ => error.into_error(self),
+            };
+            self.explain_busy(error, root.as_str())
+        })?;
         Ok(())
     }
 
@@ -262,10 +273,10 @@ impl Zfs {
         key: &Key,
         check_only: bool,
     ) -> Result<()> {
-        let (format, salt, iterations) = self.key_parameters(operation, root)?;
-        if format != key.format() {
-            let reason = match format {
-                0 => "it is not encrypted",
+        let encryption = self.encryption(operation, root)?;
+        encryption.check_root(operation, root)?;
+        if encryption.key_format != key.format() {
+            let reason = match encryption.key_format {
                 1 => "its key is 32 raw bytes",
                 2 => "its key is 64 hexadecimal digits",
                 _ => "its key is a passphrase",
@@ -273,7 +284,7 @@ impl Zfs {
             return Err(operation.error(ErrorKind::Invalid, root.as_str(), reason));
         }
         let mut input = NvList::new();
-        input.insert("hidden_args", key.hidden_arguments(salt, iterations)?);
+        input.insert("hidden_args", key.hidden_arguments(encryption.salt, encryption.iterations)?);
         if check_only {
             input.insert_flag("noop");
         }
@@ -281,16 +292,49 @@ impl Zfs {
         Ok(())
     }
 
-    /// `keyformat`, `pbkdf2salt` and `pbkdf2iters` of a dataset, 0 where it has none.
-    fn key_parameters(&self, operation: Operation, name: &DatasetName) -> Result<(u64, u64, u64)> {
+    /// How a dataset is encrypted, by its properties.
+    fn encryption(&self, operation: Operation, name: &DatasetName) -> Result<Encryption> {
         let mut cmd = Cmd::new(name.as_str());
         cmd.reply_max = super::call::REPLY_BYTES_FIRST;
         let stats = Operation::new(Ioc::OBJSET_STATS, operation.verb);
         let properties = self.call_cmd(stats, &mut cmd).map_err(|error| error.into_error(self))?;
-        let number = |name: &str| {
-            properties.get_list(name).and_then(|list| list.get_u64("value")).unwrap_or(0)
-        };
-        Ok((number("keyformat"), number("pbkdf2salt"), number("pbkdf2iters")))
+        let value = |name: &str| properties.get_list(name);
+        let number = |name: &str| value(name).and_then(|list| list.get_u64("value")).unwrap_or(0);
+        Ok(Encryption {
+            root: value("encryptionroot")
+                .and_then(|list| list.get_str("value"))
+                .map(ToOwned::to_owned),
+            key_format: number("keyformat"),
+            salt: number("pbkdf2salt"),
+            iterations: number("pbkdf2iters"),
+        })
+    }
+}
+
+/// How a dataset is encrypted.
+struct Encryption {
+    /// The dataset whose key it has; `None` if it is not encrypted.
+    root: Option<String>,
+    /// The number of `keyformat`.
+    key_format: u64,
+    /// `pbkdf2salt` and `pbkdf2iters`, 0 where the key is no passphrase.
+    salt: u64,
+    iterations: u64,
+}
+
+impl Encryption {
+    /// Refuses what has no key of its own. The kernel's errno would not say so.
+    fn check_root(&self, operation: Operation, name: &DatasetName) -> Result<()> {
+        match self.root.as_deref() {
+            None => Err(operation.error(ErrorKind::Invalid, name.as_str(), "it is not encrypted")),
+            Some(root) if root != name.as_str() => {
+                let reason = format!("it has the key of '{root}'");
+                Err(operation
+                    .error(ErrorKind::Invalid, name.as_str(), reason)
+                    .with_help("name that dataset"))
+            }
+            Some(_) => Ok(()),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::kernel::{DevZfs, Kernel, Module};
 pub use bookmark::Bookmark;
 pub use dataset::Create;
 pub use feature::{Compatibility, Features};
-pub use hold::Hold;
+pub use hold::{Hold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
 pub use key::{Key, KeyChange};
 pub use pool::PoolSpec;
 pub use program::Program;

@@ -255,7 +255,7 @@ impl Zfs {
             if self.destroy_snapshots(&snapshots, Destroy::Now).is_err() {
                 for snapshot in snapshots {
                     if let Err(error) =
-                        self.destroy_snapshots(std::slice::from_ref(&snapshot), Destroy::Now)
+                        self.destroy_snapshots([&snapshot], Destroy::Now)
                     {
                         failed.insert(String::from(snapshot), error);
                     }

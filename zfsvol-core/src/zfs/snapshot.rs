@@ -46,7 +46,12 @@ impl Zfs {
     /// - [`ErrorKind::InvalidName`]: a name is too long. [`ErrorKind::Invalid`]: a property is no user property.
     /// - [`ErrorKind::QuotaExceeded`]: a `snapshot_limit`. [`ErrorKind::NoSpace`], [`ErrorKind::Denied`].
     #[doc(alias = "lzc_snapshot")]
-    pub fn snapshot(&self, snapshots: &[SnapshotName], properties: &PropertySet) -> Result<()> {
+    pub fn snapshot<'a>(
+        &self,
+        snapshots: impl IntoIterator<Item = &'a SnapshotName>,
+        properties: &PropertySet,
+    ) -> Result<()> {
+        let snapshots: Vec<&SnapshotName> = snapshots.into_iter().collect();
         let Some(first) = snapshots.first() else { return Ok(()) };
         let mut input = NvList::new();
         input.insert("snaps", flags(snapshots));
@@ -68,7 +73,12 @@ impl Zfs {
     /// - [`ErrorKind::Busy`]: it is held, has clones or is being sent, and `how` is [`Destroy::Now`].
     /// - [`ErrorKind::Unrelated`]: they are not in one pool. [`ErrorKind::Denied`].
     #[doc(alias = "lzc_destroy_snaps")]
-    pub fn destroy_snapshots(&self, snapshots: &[SnapshotName], how: Destroy) -> Result<()> {
+    pub fn destroy_snapshots<'a>(
+        &self,
+        snapshots: impl IntoIterator<Item = &'a SnapshotName>,
+        how: Destroy,
+    ) -> Result<()> {
+        let snapshots: Vec<&SnapshotName> = snapshots.into_iter().collect();
         let Some(first) = snapshots.first() else { return Ok(()) };
         let mut input = NvList::new();
         input.insert("snaps", flags(snapshots));
