@@ -99,8 +99,7 @@ fn a_clone_shares_its_origin(world: &World) {
     let clone = world.root().child("clone").unwrap();
     let properties = PropertySet::new().with("org.zfsvol:kind", "clone").unwrap();
     zfs.create_clone(&clone, &origin, &properties).unwrap();
-    let error =
-        refused(zfs.destroy_snapshots([&origin], Default::default()), ErrorKind::Busy);
+    let error = refused(zfs.destroy_snapshots([&origin], Default::default()), ErrorKind::Busy);
     assert_eq!(error.failures()[0].busy, [BusyReason::Clones(vec![clone.as_str().into()])]);
     refused(zfs.create_clone(&clone, &origin, &plain()), ErrorKind::Exists);
 }

@@ -125,7 +125,7 @@ impl Zfs {
     ) -> Result<()> {
         let bookmarks: Vec<&BookmarkName> = bookmarks.into_iter().collect();
         let Some(first) = bookmarks.first() else { return Ok(()) };
-        self.call(DESTROY_BOOKMARKS, first.pool().as_str(), &flags(bookmarks))
+        self.call(DESTROY_BOOKMARKS, first.pool().as_str(), &flags(&bookmarks))
             .map_err(|error| error.into_batch_error(self))?;
         Ok(())
     }

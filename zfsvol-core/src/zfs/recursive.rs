@@ -254,9 +254,7 @@ impl Zfs {
             // All snapshots in one call if that goes, which it does when there are no clones; else each.
             if self.destroy_snapshots(&snapshots, Destroy::Now).is_err() {
                 for snapshot in snapshots {
-                    if let Err(error) =
-                        self.destroy_snapshots([&snapshot], Destroy::Now)
-                    {
+                    if let Err(error) = self.destroy_snapshots([&snapshot], Destroy::Now) {
                         failed.insert(String::from(snapshot), error);
                     }
                 }

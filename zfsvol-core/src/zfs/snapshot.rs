@@ -54,7 +54,7 @@ impl Zfs {
         let snapshots: Vec<&SnapshotName> = snapshots.into_iter().collect();
         let Some(first) = snapshots.first() else { return Ok(()) };
         let mut input = NvList::new();
-        input.insert("snaps", flags(snapshots));
+        input.insert("snaps", flags(&snapshots));
         if !properties.is_empty() {
             input.insert("props", properties.to_nvlist());
         }
@@ -81,7 +81,7 @@ impl Zfs {
         let snapshots: Vec<&SnapshotName> = snapshots.into_iter().collect();
         let Some(first) = snapshots.first() else { return Ok(()) };
         let mut input = NvList::new();
-        input.insert("snaps", flags(snapshots));
+        input.insert("snaps", flags(&snapshots));
         if how == Destroy::Deferred {
             input.insert_flag("defer");
         }
