@@ -25,6 +25,7 @@ mod case;
 pub mod command;
 pub mod expect;
 mod machine;
+mod property_facts;
 pub mod runner;
 pub mod suite;
 pub mod user;
@@ -33,4 +34,5 @@ mod world;
 
 pub use case::{Case, Need, case};
 pub use machine::{KernelKind, Machine};
+pub use property_facts::PropertyFacts;
 pub use world::World;

@@ -7,6 +7,7 @@ mod hold;
 mod key;
 mod limits;
 mod program;
+mod property;
 mod snapshot;
 mod world;
 
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         hold::cases(),
         key::cases(),
         program::cases(),
+        property::cases(),
         limits::cases(),
         concurrency::cases(),
     ]

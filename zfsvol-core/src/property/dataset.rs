@@ -9,7 +9,7 @@ use super::info::{DatasetTypes, PropertyAccess, PropertyInfo, Unit};
 use super::words::{
     ACLINHERIT, ACLMODE, ACLTYPE, CACHE, CANMOUNT, CASE, CHECKSUM, COMPRESSION, COPIES, DEDUP,
     DIRECT, DNODESIZE, ENCRYPTION, KEYFORMAT, KEYSTATUS, LOGBIAS, NORMALIZATION, ON_OFF,
-    REDUNDANT_METADATA, SNAPDEV, SNAPDIR, SYNC, VERSION, VOLMODE, Words, XATTR,
+    REDUNDANT_METADATA, SNAPDEV, SNAPDIR, SYNC, VERSION, VOLMODE, Words, XATTR, YES_NO,
 };
 
 const FS: DatasetTypes = DatasetTypes::FILESYSTEM;
@@ -101,7 +101,7 @@ pub(super) const TABLE: &[PropertyInfo] = &[
     number("logicalused", Bytes, ReadOnly, FS_VOL, 0),
     index("longname", ON_OFF, Inheritable, FS, 0).since(2, 3),
     text("mlslabel", Inheritable, ANY, Some("none")),
-    index("mounted", ON_OFF, ReadOnly, FS, 0),
+    index("mounted", YES_NO, ReadOnly, FS, 0),
     text("mountpoint", Inheritable, FS, Some("/")).allows("an absolute path, 'legacy' or 'none'"),
     text("name", ReadOnly, ANY_OR_BOOKMARK, None).hidden(),
     index("nbmand", ON_OFF, Inheritable, FS_SNAP, 0),

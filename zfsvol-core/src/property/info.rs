@@ -51,6 +51,44 @@ impl fmt::Display for DatasetTypes {
     }
 }
 
+/// What a dataset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DatasetKind {
+    /// A file system.
+    Filesystem,
+    /// A zvol.
+    Volume,
+    /// A snapshot of either.
+    Snapshot,
+    /// A bookmark.
+    Bookmark,
+}
+
+impl DatasetKind {
+    /// The kind as one of a set of kinds.
+    #[must_use]
+    pub const fn types(self) -> DatasetTypes {
+        match self {
+            Self::Filesystem => DatasetTypes::FILESYSTEM,
+            Self::Volume => DatasetTypes::VOLUME,
+            Self::Snapshot => DatasetTypes::SNAPSHOT,
+            Self::Bookmark => DatasetTypes::BOOKMARK,
+        }
+    }
+}
+
+/// As the `type` property has it: `filesystem`, `volume`, `snapshot`, `bookmark`.
+impl fmt::Display for DatasetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Filesystem => "filesystem",
+            Self::Volume => "volume",
+            Self::Snapshot => "snapshot",
+            Self::Bookmark => "bookmark",
+        })
+    }
+}
+
 /// Whose property it is: `readonly`, `version` and others exist for both, and mean different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PropertyScope {
@@ -189,13 +227,17 @@ impl PropertyInfo {
     /// The value where nothing sets one, in that release. Defaults changed: `compression` is `on` since 2.2.
     #[must_use]
     pub fn default_value(&self, version: &ModuleVersion) -> Option<PropertyValue> {
-        match self.default {
-            DefaultValue::None => None,
-            DefaultValue::Number(number) => Some(self.value_of(number)),
-            DefaultValue::NumberSince { now, since, before } => {
-                Some(self.value_of(if version.release() >= since { now } else { before }))
-            }
-            DefaultValue::Text(text) => Some(PropertyValue::Text(text.to_owned())),
+        let number = match self.default {
+            DefaultValue::None => return None,
+            DefaultValue::Text(text) => return Some(PropertyValue::Text(text.to_owned())),
+            DefaultValue::Number(number) => number,
+            DefaultValue::NumberSince { now, since, .. } if version.release() >= since => now,
+            DefaultValue::NumberSince { before, .. } => before,
+        };
+        // The number 0 of `version` is no word of it: a file system always has one.
+        match (self.kind, self.value_of(number)) {
+            (PropertyKind::Index(_), PropertyValue::Number(_)) => None,
+            (_, value) => Some(value),
         }
     }
 
@@ -208,6 +250,10 @@ impl PropertyInfo {
                 None => PropertyValue::Number(number),
             },
             PropertyKind::Number(Unit::Bytes) => PropertyValue::Size(Bytes::new(number)),
+            // No limit at all.
+            PropertyKind::Number(Unit::One) if number == u64::MAX && self.takes("none") => {
+                PropertyValue::Index { word: "none", number }
+            }
             PropertyKind::Number(Unit::Hundredths) => PropertyValue::Ratio { hundredths: number },
             PropertyKind::Number(_) | PropertyKind::Text => PropertyValue::Number(number),
         }
@@ -330,13 +376,8 @@ mod tests {
             for info in PropertyInfo::all(scope) {
                 if let PropertyKind::Index(_) = info.kind {
                     let default = info.default_value(&version);
-                    // The version of a file system is the only one the kernel always gives.
-                    assert!(
-                        matches!(default, Some(PropertyValue::Index { .. }))
-                            || info.name == "version",
-                        "{}: {default:?}",
-                        info.name
-                    );
+                    let word = matches!(default, Some(PropertyValue::Index { .. }));
+                    assert!(word || info.name == "version", "{}: {default:?}", info.name);
                 }
             }
         }

@@ -8,11 +8,20 @@ mod dataset;
 mod info;
 mod number;
 mod pool;
+mod properties;
+mod reservation;
 mod set;
 mod value;
 mod words;
 
-pub use info::{DatasetTypes, PropertyAccess, PropertyInfo, PropertyKind, PropertyScope, Unit};
+pub use info::{
+    DatasetKind, DatasetTypes, PropertyAccess, PropertyInfo, PropertyKind, PropertyScope, Unit,
+};
 pub use number::NumberError;
-pub use set::{PropertySet, USER_PROPERTY_NAME_BYTES_MAX, USER_PROPERTY_VALUE_BYTES_MAX};
+pub use properties::Properties;
+pub(crate) use properties::{Reading, ZPL};
+pub use reservation::{ParityLayout, ZvolSize, zvol_reservation};
+pub use set::{
+    MountEffect, PropertySet, USER_PROPERTY_NAME_BYTES_MAX, USER_PROPERTY_VALUE_BYTES_MAX,
+};
 pub use value::{Property, PropertyValue, Source};

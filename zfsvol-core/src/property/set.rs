@@ -26,6 +26,21 @@ const PBKDF2_ITERATIONS_MIN: u64 = 100_000;
 /// Most properties in one set: more than any dataset has, and their worst case still packs into what one ioctl takes.
 const PROPERTIES_MAX: usize = 4096;
 
+/// What a change of properties asks of the mount of a file system, from nothing to the most.
+///
+/// `zfs set` does it by itself (OpenZFS 2.4 `lib/libzfs/libzfs_dataset.c`, zfs_prop_set_list_flags); this library leaves it to the caller, who
+/// knows who uses the mount, and in which mount namespace it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MountEffect {
+    /// Nothing: all of them act at once.
+    None,
+    /// The mount has flags that were taken from these properties when it was mounted: remount it.
+    Remount,
+    /// It belongs elsewhere, or nowhere: unmount it, and mount it where `mountpoint` says, unless `canmount` is `off`. The file
+    /// systems below that inherit `mountpoint` move too.
+    Move,
+}
+
 /// Properties to write, ordered by name: what `create`, `clone`, `snapshot`, `receive` and `set_properties` take.
 ///
 /// Each property is checked when it is added, against the [table](PropertyInfo) of those OpenZFS has, so that a mistake is an error that says
@@ -134,6 +149,20 @@ impl PropertySet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// What must be done to a mounted file system so that all of these hold there too. The kernel stores a property; the mount it leaves alone.
+    #[must_use]
+    pub fn mount_effect(&self) -> MountEffect {
+        let effect = |(name, value): (&str, &PropertyValue)| match name {
+            "mountpoint" => MountEffect::Move,
+            "canmount" if value.as_str() == Some("off") => MountEffect::Move,
+            "atime" | "relatime" | "devices" | "exec" | "readonly" | "setuid" | "nbmand" => {
+                MountEffect::Remount
+            }
+            _ => MountEffect::None,
+        };
+        self.iter().map(effect).max().unwrap_or(MountEffect::None)
     }
 
     /// As the kernel takes them: numbers and the numbers of words as `uint64`, texts as `string`.
@@ -247,7 +276,7 @@ fn native(info: &PropertyInfo, value: PropertyValue) -> Result<PropertyValue> {
             check_number(info, number, &value)?;
             Ok(match unit {
                 Unit::Bytes => PropertyValue::Size(Bytes::new(number)),
-                _ => PropertyValue::Number(number),
+                _ => info.value_of(number),
             })
         }
         PropertyKind::Text => match value {
@@ -283,7 +312,8 @@ fn number(info: &PropertyInfo, value: &PropertyValue) -> Result<u64> {
         PropertyValue::Number(number) => return Ok(*number),
         PropertyValue::Size(bytes) => return Ok(bytes.get()),
         PropertyValue::Text(text) => text.as_str(),
-        PropertyValue::Index { .. } | PropertyValue::Ratio { .. } => {
+        PropertyValue::Index { word, .. } => word,
+        PropertyValue::Ratio { .. } => {
             return Err(not_allowed(info, value));
         }
     };
@@ -467,6 +497,22 @@ mod tests {
             |name: &str, value: &str| PropertySet::new().with(name, value).unwrap_err().kind();
         assert_eq!(long(&format!("{name}b"), "v"), ErrorKind::TooLarge);
         assert_eq!(long("a:b", &format!("{value}v")), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn the_greatest_effect_on_a_mount_counts() {
+        let effect = |properties: &[(&str, &str)]| {
+            let mut set = PropertySet::new();
+            for (name, value) in properties {
+                set.set(name, *value).unwrap();
+            }
+            set.mount_effect()
+        };
+        assert_eq!(effect(&[]), MountEffect::None);
+        assert_eq!(effect(&[("compression", "lz4"), ("canmount", "noauto")]), MountEffect::None);
+        assert_eq!(effect(&[("compression", "lz4"), ("exec", "off")]), MountEffect::Remount);
+        assert_eq!(effect(&[("exec", "off"), ("mountpoint", "none")]), MountEffect::Move);
+        assert_eq!(effect(&[("canmount", "off")]), MountEffect::Move);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 /// Words and their numbers.
 pub(super) type Words = &'static [(&'static str, u64)];
 
+/// Of `mounted`, which only this library and libzfs know.
+pub(super) const YES_NO: Words = &[("no", 0), ("yes", 1)];
 pub(super) const ON_OFF: Words = &[("off", 0), ("on", 1)];
 
 /// `verify` makes the pool compare bytes before it shares a block.

@@ -5,6 +5,7 @@
 //! `lib/libzfs` and `contrib/pyzfs/libzfs_core/_error_translation.py` know of them.
 
 mod pool;
+mod property;
 
 use crate::error::ErrorKind;
 use crate::kernel::{Errno, Ioc, Module};
@@ -43,6 +44,11 @@ pub(super) fn meaning(ioc: Ioc, errno: Errno) -> Meaning {
         _ => pool::meaning(ioc, errno),
     };
     own.unwrap_or_else(|| general(errno))
+}
+
+/// What `errno` means when setting or inheriting that property gives it.
+pub(super) fn meaning_for_property(ioc: Ioc, property: &str, errno: Errno) -> Meaning {
+    property::meaning(property, errno).unwrap_or_else(|| meaning(ioc, errno))
 }
 
 fn snapshot(errno: Errno) -> Option<Meaning> {

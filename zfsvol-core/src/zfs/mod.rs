@@ -13,6 +13,7 @@ mod hold;
 mod key;
 mod pool;
 mod program;
+mod property;
 mod recursive;
 mod snapshot;
 mod topology;
