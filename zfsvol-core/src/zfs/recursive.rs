@@ -162,7 +162,7 @@ impl Zfs {
                 failures.push(busy(&mount.dataset, BusyReason::Mounted(vec![path])));
             }
         }
-        for snapshot in entries.iter().filter(|entry| entry.stats.is_snapshot) {
+        for snapshot in entries.iter().filter(|entry| entry.name.contains('@')) {
             let tags = self
                 .holds(&snapshot.name.parse()?)?
                 .into_iter()
@@ -171,7 +171,7 @@ impl Zfs {
             if !tags.is_empty() {
                 failures.push(busy(&snapshot.name, BusyReason::Holds(tags)));
             }
-            if snapshot.stats.num_clones > 0 {
+            if snapshot.may_have_clones() {
                 let outside = self
                     .clones_of(&snapshot.name)?
                     .into_iter()

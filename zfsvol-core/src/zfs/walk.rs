@@ -9,11 +9,18 @@ use crate::name::DatasetName;
 const NEXT_DATASET: Operation = Operation::new(Ioc::DATASET_LIST_NEXT, "list what is below");
 const NEXT_SNAPSHOT: Operation = Operation::new(Ioc::SNAPSHOT_LIST_NEXT, "list the snapshots of");
 
-/// A dataset or snapshot, and what the kernel says of it without its properties.
+/// A dataset or snapshot, and what the kernel says of it without its properties: nothing, for snapshots before 2.2.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) stats: ObjsetStats,
+}
+
+impl Entry {
+    /// Whether this snapshot has clones, or the kernel did not say.
+    pub(super) fn may_have_clones(&self) -> bool {
+        self.stats.num_clones > 0 || self.stats.guid == 0
+    }
 }
 
 impl Zfs {
