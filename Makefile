@@ -21,7 +21,7 @@ GUEST_DIR = $(TARGET_DIR)/guest
 GUEST_CARGO = CARGO_TARGET_DIR=$(GUEST_DIR) CARGO_PROFILE_DEV_DEBUG=line-tables-only \
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO)
 VM_RUN = tests/vm/run $(if $(GUEST),--guest $(GUEST)) \
-	--env ZFSVOL_REQUIRE_KERNEL=$(ZFSVOL_REQUIRE_KERNEL)
+	--env ZFSVOL_REQUIRE_KERNEL=$(ZFSVOL_REQUIRE_KERNEL) $(if $(ZFSVOL_CASE_TIME),--env ZFSVOL_CASE_TIME=$(ZFSVOL_CASE_TIME))
 # A whole run of the suite; a case that hangs is named and ended long before.
 SUITE_SECONDS = 3600
 DEMO_SECONDS = 600
@@ -116,4 +116,4 @@ payload-tour: tools
 	@mkdir -p $(GUEST_DIR)/tour && cp $(GUEST_DIR)/$(HOST)/debug/examples/tour $(GUEST_DIR)/tour
 
 tools:
-	@tests/packages cc:gcc readelf:binutils
+	@tests/packages cc:gcc

@@ -1,5 +1,6 @@
 //! The runner: filter, run, watch, report.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
@@ -108,7 +109,7 @@ fn run_case(
 fn run_body(case: &Case, arena: &Arc<Arena>) -> Result<(), String> {
     let world = World::new(arena, case.sentence());
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| case.run(&world)));
-    let failure = outcome.is_err().then(|| PANIC.take().unwrap_or_else(|| "panicked".into()));
+    let failure = outcome.err().map(|payload| PANIC.take().unwrap_or_else(|| text_of(&*payload)));
     let leftover = world.clean_up().err().map(|what| format!("left something behind: {what}"));
     match (failure, leftover) {
         (None, None) => Ok(()),
@@ -116,6 +117,12 @@ fn run_body(case: &Case, arena: &Arc<Arena>) -> Result<(), String> {
             Err([failure, leftover].into_iter().flatten().collect::<Vec<_>>().join("\n"))
         }
     }
+}
+
+/// What a panic of another thread said, which was passed on to this one; where, is in the output.
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref().copied()).unwrap_or("a thread panicked").to_owned()
 }
 
 thread_local! {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,30 +77,51 @@ fn give_up(name: &str, limit: Duration) -> ! {
     std::process::exit(EXIT_HUNG)
 }
 
-/// One line for each thread of this process: its name, its state, and where in the kernel it waits.
+/// One line for each thread of this process and of the programs it runs: its name, its state, and where in the kernel it waits.
 fn threads() -> Vec<String> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-    let mut lines: Vec<String> = tasks
-        .filter_map(|task| {
-            let path = task.ok()?.path();
-            let read = |file: &str| {
-                fs::read_to_string(path.join(file)).unwrap_or_default().trim().replace('\n', " < ")
-            };
-            let stat = read("stat");
-            // The name in parentheses may hold anything; the state is behind the last one.
-            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-            Some(format!(
-                "thread {} '{}' state {} waits in {}; {}",
-                path.file_name()?.to_string_lossy(),
-                read("comm"),
-                state.unwrap_or('?'),
-                read("wchan"),
-                read("stack"),
-            ))
-        })
-        .collect();
-    lines.sort();
+    let own = std::process::id().to_string();
+    let mut lines = threads_of(&Path::new("/proc").join(&own));
+    for process in entries(Path::new("/proc")) {
+        // The fields behind the name, which is in parentheses and may hold anything: state, parent.
+        let parent = stat(&process).and_then(|fields| fields.split(' ').nth(1).map(str::to_owned));
+        if parent.as_deref() == Some(&own) {
+            lines.push(format!("runs {}", read(&process.join("cmdline")).replace('\0', " ")));
+            lines.extend(threads_of(&process));
+        }
+    }
     lines
+}
+
+fn threads_of(process: &Path) -> Vec<String> {
+    let line = |task: PathBuf| {
+        let state = stat(&task).unwrap_or_default();
+        format!(
+            "thread {} '{}' state {} in system call {}, waits in {} {}",
+            task.file_name().unwrap_or_default().to_string_lossy(),
+            read(&task.join("comm")),
+            state.get(..1).unwrap_or("?"),
+            read(&task.join("syscall")),
+            read(&task.join("wchan")),
+            read(&task.join("stack")),
+        )
+    };
+    entries(&process.join("task")).into_iter().map(line).collect()
+}
+
+fn stat(task: &Path) -> Option<String> {
+    read(&task.join("stat")).rsplit_once(") ").map(|(_, fields)| fields.to_owned())
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
+/// What a file of /proc says, in one line; nothing when this kernel does not have it.
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().replace('\n', " < ")
 }
 
 #[cfg(test)]
@@ -118,6 +140,6 @@ mod tests {
 
     #[test]
     fn every_thread_is_shown_with_its_name() {
-        assert!(threads().iter().any(|line| line.contains("every_thread_is")));
+        assert!(threads().iter().any(|line| line.contains("watchdog::tests")));
     }
 }

@@ -250,7 +250,7 @@ fn fill(world: &World, zvol: &DatasetName) {
         .host()
         .open_block(zvol, Access::ReadWrite, Duration::from_secs(10))
         .expect("its device");
-    let block = vec![0xa5; 1 << 20];
+    let block = vec![0xa5; 4 << 20];
     let mut offset = 0;
     while device.write_all_at(&block, offset).and_then(|()| device.flush()).is_ok() {
         offset += block.len() as u64;

@@ -2,10 +2,12 @@
 
 mod bookmark;
 mod concurrency;
+mod crosscheck;
 mod dataset;
 mod hold;
 mod key;
 mod limits;
+mod privilege;
 mod program;
 mod property;
 mod snapshot;
@@ -25,7 +27,9 @@ pub fn all() -> Vec<Case> {
         program::cases(),
         property::cases(),
         limits::cases(),
+        privilege::cases(),
         concurrency::cases(),
+        crosscheck::cases(),
     ]
     .concat()
 }

@@ -1,0 +1,211 @@
+//! A caller without privileges: refused, and let in as far as `zfs allow` says.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use zfsvol_core::kernel::DevZfs;
+use zfsvol_core::property::PropertySet;
+use zfsvol_core::zfs::{Create, Destroy, Key, KeyChange, Program, TreeDestroyed};
+use zfsvol_core::{Bytes, DatasetName, Error, ErrorKind, Result, SnapshotName, Zfs};
+
+use crate::user::as_user;
+use crate::{Case, Need, World, case, command};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(a_caller_without_privileges_is_denied_every_change),
+        case(a_caller_without_privileges_can_look),
+        case(what_is_allowed_works_and_the_rest_is_denied).needs(Need::Commands),
+        case(a_delegation_ends_with_unallow).needs(Need::Commands),
+        case(a_recursive_destroy_without_channel_programs_goes_one_by_one).needs(Need::Commands),
+        case(a_device_that_may_not_be_opened_is_denied),
+        case(a_device_that_is_not_there_is_no_module),
+    ]
+    .into_iter()
+    .map(|case| case.needs(Need::RealModule).needs(Need::Root))
+    .collect()
+}
+
+/// Somebody who is nobody to OpenZFS.
+const USER: u32 = 4711;
+
+/// A door of that user's own: what an unprivileged program would have.
+fn open_as_user() -> Zfs {
+    Zfs::open().expect("the device is open to all, and OpenZFS checks what is asked")
+}
+
+fn assert_denied<T>(what: &str, outcome: Result<T>) {
+    let error = outcome.err().unwrap_or_else(|| panic!("{what} was allowed"));
+    assert_eq!(error.kind(), ErrorKind::Denied, "{what}: {error}");
+}
+
+/// One attempt of a change, named.
+type Attempt<'a> = (&'static str, Box<dyn Fn(&Zfs) -> Result<()> + Send + Sync + 'a>);
+
+fn a_caller_without_privileges_is_denied_every_change(world: &World) {
+    let root = world.root();
+    let volume = world.filesystem("v");
+    let snapshot = world.snapshot(&volume, "s");
+    let bookmark = volume.bookmark("b").expect("a name");
+    world.zfs().bookmark(&[(bookmark.clone(), snapshot.clone().into())]).expect("bookmarked");
+    let clone = world.dataset("clone");
+    world.zfs().create_clone(&clone, &snapshot, &PropertySet::new()).expect("cloned");
+    world.zfs().hold(&[(snapshot.clone(), "ours")], None).expect("held");
+
+    let secret = world.dataset("secret");
+    let key = Key::raw([7; 32]);
+    world.zfs().create(&secret, &Create::filesystem().key(key.clone())).expect("encrypted");
+
+    as_user(USER, || {
+        let zfs = open_as_user();
+        assert_denied("check_key", zfs.check_key(&secret, &key));
+        assert_denied("unload_key", zfs.unload_key(&secret));
+        let change = KeyChange::New(Key::raw([8; 32]));
+        assert_denied("change_key", zfs.change_key(&secret, &change, &PropertySet::new()));
+        for (what, attempt) in changes(&root, &volume, &snapshot) {
+            assert_denied(what, attempt(&zfs));
+        }
+        assert_denied("destroy_bookmarks", zfs.destroy_bookmarks(&[bookmark]));
+        assert_denied("promote", zfs.promote(&clone));
+        // Nothing but the missing right keeps the clone from going.
+        assert_denied("destroy_recursive", zfs.destroy_recursive(&clone));
+    });
+}
+
+fn changes<'a>(
+    root: &'a DatasetName,
+    volume: &'a DatasetName,
+    snapshot: &'a SnapshotName,
+) -> Vec<Attempt<'a>> {
+    let none = PropertySet::new;
+    let new = root.child("new").expect("a name");
+    let another = volume.snapshot("another").expect("a name");
+    let bookmark = volume.bookmark("another").expect("a name");
+    let created = new.clone();
+    let zvol = new.clone();
+    let cloned = new.clone();
+    vec![
+        ("create", Box::new(move |zfs| zfs.create_filesystem(&created, &none()))),
+        ("create a zvol", Box::new(move |zfs| zfs.create_zvol(&zvol, Bytes::from_mib(8), &none()))),
+        ("snapshot", Box::new(move |zfs| zfs.snapshot(std::slice::from_ref(&another), &none()))),
+        ("clone", Box::new(move |zfs| zfs.create_clone(&cloned, snapshot, &none()))),
+        ("rename", Box::new(move |zfs| zfs.rename(volume, &new))),
+        (
+            "rename a snapshot",
+            Box::new(move |zfs| zfs.rename_snapshot(snapshot, "t", false).map(drop)),
+        ),
+        ("destroy", Box::new(move |zfs| zfs.destroy(volume))),
+        (
+            "destroy_snapshots",
+            Box::new(move |zfs| {
+                zfs.destroy_snapshots(std::slice::from_ref(snapshot), Destroy::Deferred)
+            }),
+        ),
+        ("rollback", Box::new(move |zfs| zfs.rollback(volume).map(drop))),
+        (
+            "bookmark",
+            Box::new(move |zfs| zfs.bookmark(&[(bookmark.clone(), snapshot.clone().into())])),
+        ),
+        ("hold", Box::new(move |zfs| zfs.hold(&[(snapshot.clone(), "theirs")], None).map(drop))),
+        ("release", Box::new(move |zfs| zfs.release(&[(snapshot.clone(), "ours")]).map(drop))),
+        (
+            "channel_program",
+            Box::new(move |zfs| {
+                zfs.channel_program(&volume.pool(), &Program::new("return 1")).map(drop)
+            }),
+        ),
+        ("destroy_pool", Box::new(move |zfs| zfs.destroy_pool(&volume.pool()))),
+    ]
+}
+
+fn a_caller_without_privileges_can_look(world: &World) {
+    let volume = world.filesystem("v");
+    let snapshot = world.snapshot(&volume, "s");
+    world.zfs().hold(&[(snapshot.clone(), "ours")], None).expect("held");
+    as_user(USER, || {
+        let zfs = open_as_user();
+        assert!(zfs.exists(&volume).expect("asked"));
+        assert_eq!(zfs.holds(&snapshot).expect("asked").len(), 1);
+        assert_eq!(zfs.bookmarks(&volume).expect("asked"), []);
+    });
+}
+
+/// `zfs allow -u USER permissions dataset`.
+fn allow(permissions: &str, dataset: &DatasetName) {
+    command::zfs(&["allow", "-u", &USER.to_string(), permissions, dataset.as_str()]);
+}
+
+fn what_is_allowed_works_and_the_rest_is_denied(world: &World) {
+    let root = world.root();
+    allow("create,mount,snapshot,hold,release,clone,bookmark,destroy", &root);
+    as_user(USER, || {
+        let (zfs, none) = (open_as_user(), PropertySet::new());
+        let volume = root.child("v").expect("a name");
+        zfs.create_filesystem(&volume, &none).expect("create is allowed");
+        let snapshot = volume.snapshot("s").expect("a name");
+        zfs.snapshot(std::slice::from_ref(&snapshot), &none).expect("snapshot is allowed");
+        zfs.hold(&[(snapshot.clone(), "mine")], None).expect("hold is allowed");
+        zfs.release(&[(snapshot.clone(), "mine")]).expect("release is allowed");
+        let clone = root.child("clone").expect("a name");
+        zfs.create_clone(&clone, &snapshot, &none).expect("clone is allowed");
+
+        assert_denied("rollback", zfs.rollback(&volume));
+        assert_denied("promote", zfs.promote(&clone));
+        assert_denied("rename", zfs.rename(&volume, &root.child("w").expect("a name")));
+        let outside: DatasetName = format!("{}/zfsvol-outside", root.pool()).parse().expect("name");
+        assert_denied("create beside it", zfs.create_filesystem(&outside, &none));
+
+        zfs.destroy(&clone).expect("destroy is allowed");
+        zfs.destroy_snapshots(&[snapshot], Destroy::Now).expect("destroy is allowed");
+        zfs.destroy(&volume).expect("destroy is allowed");
+    });
+}
+
+fn a_delegation_ends_with_unallow(world: &World) {
+    let root = world.root();
+    let snapshot = |name| [root.snapshot(name).expect("a name")];
+    let take = |name| {
+        as_user(USER, || open_as_user().snapshot(&snapshot(name), &PropertySet::new()))
+            .map_err(|error: Error| error.kind())
+    };
+    assert_eq!(take("before"), Err(ErrorKind::Denied));
+    allow("snapshot", &root);
+    assert_eq!(take("between"), Ok(()));
+    command::zfs(&["unallow", "-u", &USER.to_string(), "snapshot", root.as_str()]);
+    assert_eq!(take("after"), Err(ErrorKind::Denied));
+    assert!(world.zfs().exists(&snapshot("between")[0]).expect("asked"));
+}
+
+fn a_recursive_destroy_without_channel_programs_goes_one_by_one(world: &World) {
+    let root = world.root();
+    let volume = world.filesystem("v");
+    for child in ["v/a", "v/b"] {
+        world.snapshot(&world.filesystem(child), "s");
+    }
+    allow("destroy,mount", &root);
+    let outcome = as_user(USER, || open_as_user().destroy_recursive(&volume));
+    assert_eq!(outcome.expect("allowed"), TreeDestroyed::OneByOne);
+    assert!(!world.zfs().exists(&volume).expect("asked"));
+}
+
+fn a_device_that_may_not_be_opened_is_denied(world: &World) {
+    let folder = world.scratch();
+    // The run's folders are its own user's: let the other one as far as the device.
+    for path in folder.ancestors().take(2) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our folder");
+    }
+    let device = folder.join("zfs");
+    let real = nix::sys::stat::stat("/dev/zfs").expect("the device");
+    let only_ours = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+    nix::sys::stat::mknod(&device, nix::sys::stat::SFlag::S_IFCHR, only_ours, real.st_rdev)
+        .expect("root makes devices");
+    let error = as_user(USER, || DevZfs::open_at(&device)).expect_err("it is root's");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert!(error.to_string().contains("zfs"), "it names the device: {error}");
+}
+
+fn a_device_that_is_not_there_is_no_module(_: &World) {
+    let error = DevZfs::open_at(Path::new("/dev/zfsvol-none")).expect_err("there is none");
+    assert_eq!(error.kind(), ErrorKind::NoModule, "{error}");
+    assert!(error.to_string().contains("/dev/zfsvol-none"), "{error}");
+}
