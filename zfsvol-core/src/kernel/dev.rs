@@ -22,6 +22,7 @@ use super::zvol::Zvols;
 use super::{Kernel, mounts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::DatasetName;
+use crate::nvlist::NvList;
 
 const DEVICE: &str = "/dev/zfs";
 
@@ -65,6 +66,23 @@ impl DevZfs {
             .with_target(path.display().to_string()));
         }
         Ok(Self { device, layout: Layout::of(&module.version), module, zvols: Zvols::default() })
+    }
+}
+
+impl DevZfs {
+    /// The size of a zvol, to tell its device from others without opening them all; `None` if the kernel does not say.
+    fn size_of(&self, zvol: &DatasetName) -> Result<Option<u64>, Errno> {
+        // A dataset's properties take a few KiB; user properties can take more, and then the size is not known.
+        const REPLY_BYTES: usize = 128 << 10;
+        let mut cmd = Cmd::new(zvol.as_str());
+        cmd.reply_max = REPLY_BYTES;
+        match self.ioctl(Ioc::OBJSET_STATS, &mut cmd) {
+            Ok(()) => {}
+            Err(Errno::ENOMEM) => return Ok(None),
+            Err(errno) => return Err(errno),
+        }
+        let properties = NvList::from_bytes(cmd.reply()).unwrap_or_default();
+        Ok(properties.get_list("volsize").and_then(|property| property.get_u64("value")))
     }
 }
 
@@ -129,7 +147,7 @@ impl Host for DevZfs {
         access: Access,
         wait: Duration,
     ) -> Result<Box<dyn BlockDevice>, Errno> {
-        self.zvols.open(zvol, access, wait)
+        self.zvols.open(zvol, access, wait, || self.size_of(zvol))
     }
 }
 

@@ -18,6 +18,7 @@ mod recursive;
 mod snapshot;
 mod topology;
 mod walk;
+mod zvol;
 
 use std::fmt;
 use std::sync::Arc;
