@@ -73,9 +73,12 @@ impl Zfs {
     /// The reasons that can have caused this errno of this operation: a snapshot does not keep a key loaded.
     fn reasons_of(&self, name: &str, operation: &str, errno: Option<Errno>) -> Vec<BusyReason> {
         let destroy = operation.starts_with("destroy");
-        if errno == Some(Errno::EEXIST) && operation.starts_with("roll") {
+        let roll_back = operation.starts_with("roll back");
+        if roll_back && errno == Some(Errno::EEXIST) {
             return self.newer_snapshots(name).into_iter().collect();
         }
+        // A rollback is named by the snapshot it goes to, and what is in use is the dataset.
+        let name = if roll_back { name.split('@').next().unwrap_or(name) } else { name };
         let mut reasons = match (name.contains('@'), operation.contains("key")) {
             (true, _) => self.snapshot_reasons(name),
             (false, true) => self.mounted(name, Reach::Tree).into_iter().collect(),
@@ -96,7 +99,7 @@ impl Zfs {
     fn snapshot_reasons(&self, snapshot: &str) -> Vec<BusyReason> {
         let clones = self.stats(snapshot).and_then(|(_, stats)| {
             let names = stats.get_list("clones")?.get_list("value")?;
-            some(names.iter().map(|(name, _)| name.to_owned()).collect())
+            some(sorted(names))
         });
         self.hold_tags(snapshot)
             .map(BusyReason::Holds)
@@ -142,7 +145,7 @@ impl Zfs {
     /// The tags a snapshot is held with.
     fn hold_tags(&self, snapshot: &str) -> Option<Vec<String>> {
         let holds = self.call(ask(Ioc::GET_HOLDS), snapshot, &NvList::new()).ok()?;
-        some(holds.iter().map(|(tag, _)| tag.to_owned()).collect())
+        some(sorted(&holds))
     }
 
     /// Where `name` is mounted, or a snapshot of it, or with [`Reach::Tree`] anything below it.
@@ -204,6 +207,13 @@ enum Reach {
     Itself,
     /// Everything below it as well.
     Tree,
+}
+
+/// The names in a list. The kernel's order is that of a hash.
+fn sorted(list: &NvList) -> Vec<String> {
+    let mut names: Vec<String> = list.iter().map(|(name, _)| name.to_owned()).collect();
+    names.sort();
+    names
 }
 
 fn some(names: Vec<String>) -> Option<Vec<String>> {
