@@ -1,9 +1,11 @@
 //! The cases, one area a file. A file is known to the runner once [`all`] has it.
 
 mod bookmark;
+mod busy;
 mod concurrency;
 mod crosscheck;
 mod dataset;
+mod door;
 mod hold;
 mod key;
 mod limits;
@@ -12,6 +14,7 @@ mod program;
 mod property;
 mod snapshot;
 mod world;
+mod zvol;
 
 use crate::Case;
 
@@ -26,6 +29,9 @@ pub fn all() -> Vec<Case> {
         key::cases(),
         program::cases(),
         property::cases(),
+        busy::cases(),
+        zvol::cases(),
+        door::cases(),
         limits::cases(),
         privilege::cases(),
         concurrency::cases(),
