@@ -98,9 +98,9 @@ impl Zfs {
     }
 }
 
-/// A channel program's `ENOMEM` is its own memory limit (`lzc_ioctl` makes the same exception).
+/// A channel program's `ENOMEM` is its own memory limit (`lzc_ioctl` makes the same exception), and a receive has used up its stream.
 fn may_grow(ioc: Ioc) -> bool {
-    ioc != Ioc::CHANNEL_PROGRAM
+    !matches!(ioc, Ioc::CHANNEL_PROGRAM | Ioc::RECV_NEW)
 }
 
 /// The size the kernel asked for, or twice the last.

@@ -6,6 +6,7 @@
 
 mod pool;
 mod property;
+mod transfer;
 
 use crate::error::ErrorKind;
 use crate::kernel::{Errno, Ioc, Module};
@@ -41,7 +42,7 @@ pub(super) fn meaning(ioc: Ioc, errno: Errno) -> Meaning {
         Ioc::BOOKMARK => bookmark(errno),
         Ioc::LOAD_KEY | Ioc::UNLOAD_KEY | Ioc::CHANGE_KEY => key(ioc, errno),
         Ioc::CHANNEL_PROGRAM => program(errno),
-        _ => pool::meaning(ioc, errno),
+        _ => pool::meaning(ioc, errno).or_else(|| transfer::meaning(ioc, errno)),
     };
     own.unwrap_or_else(|| general(errno))
 }

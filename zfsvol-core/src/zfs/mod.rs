@@ -7,6 +7,7 @@ mod bookmark;
 mod busy;
 mod call;
 mod dataset;
+mod diff;
 mod errno;
 mod feature;
 mod hold;
@@ -14,9 +15,15 @@ mod key;
 mod pool;
 mod program;
 mod property;
+mod receive;
 mod recursive;
+mod redact;
+mod resume;
+mod send;
 mod snapshot;
+mod space;
 mod topology;
+mod transfer;
 mod walk;
 mod zvol;
 
@@ -28,14 +35,19 @@ use crate::kernel::{DevZfs, Kernel, Module};
 
 pub use bookmark::Bookmark;
 pub use dataset::Create;
+pub use diff::{Change, ChangeKind, Diff, FileKind};
 pub use feature::{Compatibility, Features};
 pub use hold::{Hold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
 pub use key::{Key, KeyChange};
 pub use pool::PoolSpec;
 pub use program::Program;
+pub use receive::{ReceiveOptions, ReceiveStream, Received};
 pub use recursive::TreeDestroyed;
+pub use send::{ResumePoint, SendBase, SendOptions, SendProgress, SendStream, Sent};
 pub use snapshot::Destroy;
+pub use space::Space;
 pub use topology::{ASHIFT_RANGE, AllocationClass, Draid, Redundancy, Topology, VdevSpec};
+pub use transfer::{CancelHandle, Progress, Transfer};
 
 /// OpenZFS behind a door: the handle every operation is a method of.
 ///
