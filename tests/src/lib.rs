@@ -10,6 +10,7 @@
 //! | [`World`] | what a case gets: a handle, an empty dataset of its own, pools, a folder |
 //! | [`Machine`] | where the suite runs: which kernel, how fast, as whom |
 //! | [`command`], [`user`] | the commands of OpenZFS; being another user |
+//! | [`volume`] | zvols with known content, compared through their block devices |
 //! | [`runner`] | filter, run, watch, report |
 
 #![expect(
@@ -29,6 +30,7 @@ mod property_facts;
 pub mod runner;
 pub mod suite;
 pub mod user;
+pub mod volume;
 mod watchdog;
 mod world;
 

@@ -5,6 +5,7 @@ mod busy;
 mod concurrency;
 mod crosscheck;
 mod dataset;
+mod diff;
 mod door;
 mod hold;
 mod key;
@@ -12,7 +13,10 @@ mod limits;
 mod privilege;
 mod program;
 mod property;
+mod receive;
+mod send;
 mod snapshot;
+mod transfer;
 mod world;
 mod zvol;
 
@@ -35,6 +39,10 @@ pub fn all() -> Vec<Case> {
         limits::cases(),
         privilege::cases(),
         concurrency::cases(),
+        send::cases(),
+        receive::cases(),
+        transfer::cases(),
+        diff::cases(),
         crosscheck::cases(),
     ]
     .concat()

@@ -418,7 +418,7 @@ fn property_failures(errors: &NvList) -> Vec<Failure> {
         .filter(|(name, _)| *name != MORE_ERRORS)
         .filter_map(|(name, _)| Some((name, number(name)?)))
         .map(|(name, errno)| {
-            let meaning = errno::meaning(Ioc::SET_PROP, errno);
+            let meaning = errno::meaning_for_property(Ioc::SET_PROP, name, errno);
             Failure {
                 name: name.to_owned(),
                 kind: meaning.kind,
