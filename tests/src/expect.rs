@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::{DatasetName, Error, ErrorKind, SnapshotName};
+use zfsvol_core::{Bytes, DatasetName, Error, ErrorKind, SnapshotName};
 
 use crate::World;
 
@@ -34,6 +34,14 @@ pub fn plain() -> PropertySet {
 pub fn file_system(world: &World, name: &str) -> DatasetName {
     let dataset = world.root().child(name).expect("a name");
     world.zfs().create_filesystem(&dataset, &plain()).expect("a file system");
+    dataset
+}
+
+/// A sparse zvol `name` below the case's dataset.
+#[track_caller]
+pub fn zvol(world: &World, name: &str, size: Bytes) -> DatasetName {
+    let dataset = world.root().child(name).expect("a name");
+    world.zfs().create_zvol(&dataset, size, &plain()).expect("a zvol");
     dataset
 }
 

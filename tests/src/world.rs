@@ -83,27 +83,6 @@ impl World {
         self.root().child(component).expect("a dataset's name")
     }
 
-    /// A file system below [`Self::root`], with no properties of its own: it is not mounted.
-    pub fn filesystem(&self, component: &str) -> DatasetName {
-        let name = self.dataset(component);
-        self.zfs().create_filesystem(&name, &PropertySet::new()).expect("a file system");
-        name
-    }
-
-    /// A sparse zvol below [`Self::root`].
-    pub fn zvol(&self, component: &str, size: Bytes) -> DatasetName {
-        let name = self.dataset(component);
-        self.zfs().create_zvol(&name, size, &PropertySet::new()).expect("a zvol");
-        name
-    }
-
-    /// A snapshot of a dataset, taken now.
-    pub fn snapshot(&self, dataset: &DatasetName, snapshot: &str) -> SnapshotName {
-        let name = dataset.snapshot(snapshot).expect("a snapshot's name");
-        self.zfs().snapshot(std::slice::from_ref(&name), &PropertySet::new()).expect("a snapshot");
-        name
-    }
-
     /// The pool of [`Self::root`]. Other cases' datasets are in it too: for what concerns a whole pool, use [`Self::new_pool`].
     pub fn pool(&self) -> PoolName {
         self.arena.shared_pool()
@@ -111,12 +90,16 @@ impl World {
 
     /// A pool of this case alone, on one sparse file of `size`, with the root dataset not mounted. `name` is the end of its name.
     pub fn new_pool(&self, name: &str, size: Bytes) -> PoolName {
-        let pool: PoolName =
-            format!("{NAME_PREFIX}{}-{name}", std::process::id()).parse().expect("a pool name");
+        let pool = self.pool_name(name);
         let file = self.new_file(&format!("{name}.pool"), size);
         create_pool(self.zfs(), &pool, &file);
         self.adopt_pool(&pool);
         pool
+    }
+
+    /// The name of a pool of this run, which ends in `name`. Nothing is created.
+    pub fn pool_name(&self, name: &str) -> PoolName {
+        format!("{NAME_PREFIX}{}-{name}", std::process::id()).parse().expect("a pool name")
     }
 
     /// Has a pool that the case made itself destroyed when the case is over, if it is there by then.

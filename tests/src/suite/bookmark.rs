@@ -1,6 +1,6 @@
 //! Bookmarks: made, listed, looked up, destroyed.
 
-use zfsvol_core::zfs::Destroy;
+use zfsvol_core::zfs::{Destroy, Features, PoolSpec, VdevSpec};
 use zfsvol_core::{Bytes, ErrorKind};
 
 use crate::expect::{failures, file_system, refused, snapshot};
@@ -14,6 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(bookmarks_that_cannot_be_made_are_named),
         case(destroying_bookmarks_passes_over_what_is_not_there),
         case(bookmarks_of_what_is_not_there_are_not_found),
+        case(a_pool_without_the_feature_has_no_bookmarks),
     ]
 }
 
@@ -105,4 +106,16 @@ fn bookmarks_of_what_is_not_there_are_not_found(world: &World) {
     let a = file_system(world, "a");
     refused(zfs.bookmark_properties(&a.bookmark("none").unwrap()), ErrorKind::NotFound);
     refused(zfs.bookmarks(&world.root().child("none").unwrap()), ErrorKind::NotFound);
+}
+
+fn a_pool_without_the_feature_has_no_bookmarks(world: &World) {
+    let zfs = world.zfs();
+    let pool = world.pool_name("plain");
+    let file = world.new_file("plain.pool", Bytes::from_mib(128));
+    let spec = PoolSpec::new([VdevSpec::single(file)]).features(Features::None);
+    zfs.create_pool(&pool, &spec).unwrap();
+    world.adopt_pool(&pool);
+    let source = snapshot(world, &pool.root(), "s");
+    let mark = pool.root().bookmark("m").unwrap();
+    refused(zfs.bookmark(&[(mark, source.into())]), ErrorKind::FeatureDisabled);
 }

@@ -9,6 +9,7 @@ use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::Destroy;
 use zfsvol_core::{Bytes, DatasetName, ErrorKind, Zfs};
 
+use crate::expect::{file_system, snapshot};
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -86,7 +87,7 @@ fn of_sixty_four_threads_that_create_one_name_one_succeeds(world: &World) {
 }
 
 fn of_many_threads_that_destroy_one_dataset_one_succeeds(world: &World) {
-    let (zfs, name) = (world.zfs(), world.filesystem("v"));
+    let (zfs, name) = (world.zfs(), file_system(world, "v"));
     let outcomes = at_once(16, |_| zfs.destroy(&name));
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
@@ -97,7 +98,7 @@ fn of_many_threads_that_destroy_one_dataset_one_succeeds(world: &World) {
 
 fn many_threads_hold_and_release_one_snapshot(world: &World) {
     let zfs = world.zfs();
-    let snapshot = world.snapshot(&world.filesystem("v"), "s");
+    let snapshot = snapshot(world, &file_system(world, "v"), "s");
     at_once(32, |number| {
         let tag = format!("holder-{number}");
         let hold = [(snapshot.clone(), tag.as_str())];
@@ -113,7 +114,7 @@ fn many_threads_hold_and_release_one_snapshot(world: &World) {
 fn a_tree_is_snapshotted_while_datasets_come_and_go(world: &World) {
     const SNAPSHOTS: usize = 10;
     let (zfs, root) = (world.zfs(), world.root());
-    let stay: Vec<DatasetName> = (0..4).map(|n| world.filesystem(&format!("stay{n}"))).collect();
+    let stay: Vec<DatasetName> = (0..4).map(|n| file_system(world, &format!("stay{n}"))).collect();
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         let come_and_go = scope.spawn(|| {
@@ -143,7 +144,7 @@ fn a_tree_is_snapshotted_while_datasets_come_and_go(world: &World) {
 }
 
 fn handles_opened_by_many_threads_work_side_by_side(world: &World) {
-    let (zfs, snapshot) = (world.zfs(), world.snapshot(&world.filesystem("v"), "s"));
+    let (zfs, snapshot) = (world.zfs(), snapshot(world, &file_system(world, "v"), "s"));
     at_once(16, |number| {
         let tag = format!("temporary-{number}");
         let handle = zfs.handle().expect("a handle of one's own");

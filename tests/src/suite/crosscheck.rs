@@ -4,6 +4,7 @@ use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{Create, Destroy, Key};
 use zfsvol_core::{Bytes, PoolName, SnapshotName};
 
+use crate::expect::{file_system, snapshot, zvol};
 use crate::{Case, Need, World, case, command};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -30,9 +31,9 @@ fn get(property: &str, name: &str) -> String {
 
 fn zfs_lists_what_the_library_created(world: &World) {
     let root = world.root();
-    let volume = world.filesystem("v");
-    let zvol = world.zvol("z", Bytes::from_mib(16));
-    let snapshot = world.snapshot(&volume, "s");
+    let volume = file_system(world, "v");
+    let zvol = zvol(world, "z", Bytes::from_mib(16));
+    let snapshot = snapshot(world, &volume, "s");
     let listed = command::zfs(&[
         "list",
         "-H",
@@ -83,8 +84,8 @@ fn zfs_reads_the_properties_the_library_set(world: &World) {
 
 fn zfs_sees_holds_bookmarks_and_clones_of_the_library(world: &World) {
     let zfs = world.zfs();
-    let volume = world.filesystem("v");
-    let snapshot = world.snapshot(&volume, "s");
+    let volume = file_system(world, "v");
+    let snapshot = snapshot(world, &volume, "s");
     zfs.hold(&[(snapshot.clone(), "backup")], None).expect("held");
     let holds = command::zfs(&["holds", "-H", snapshot.as_str()]);
     assert_eq!(holds.split('\t').nth(1), Some("backup"), "{holds}");
@@ -217,8 +218,8 @@ except lzc.exceptions.SnapshotFailure as failure:
 
 fn pyzfs_and_the_library_see_the_same(world: &World) {
     let zfs = world.zfs();
-    let volume = world.filesystem("v");
-    let taken = world.snapshot(&volume, "taken");
+    let volume = file_system(world, "v");
+    let taken = snapshot(world, &volume, "taken");
     zfs.hold(&[(taken.clone(), "ours")], None).expect("held");
     let theirs: SnapshotName = volume.snapshot("theirs").expect("a name");
     let names = [volume.as_str(), taken.as_str(), theirs.as_str()];

@@ -1,11 +1,14 @@
 //! Create, clone, promote, rename, destroy, roll back, exists.
 
+use std::time::Duration;
+
+use zfsvol_core::kernel::Access;
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::zfs::Create;
+use zfsvol_core::zfs::{Create, Key};
 use zfsvol_core::{BusyReason, Bytes, DatasetName, ErrorKind, SnapshotName};
 
-use crate::expect::{file_system, plain, refused, snapshot};
-use crate::{Case, World, case};
+use crate::expect::{file_system, plain, refused, snapshot, zvol};
+use crate::{Case, Need, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -27,9 +30,14 @@ pub(super) fn cases() -> Vec<Case> {
         case(rollback_goes_to_the_newest_snapshot),
         case(rollback_to_an_older_snapshot_names_the_newer),
         case(rollback_without_a_snapshot_is_refused),
+        case(rollback_takes_the_content_of_a_zvol_back).needs(Need::RealModule),
+        case(rename_cannot_leave_the_encryption_root_of_its_key),
         case(a_pool_that_is_not_there_is_not_found),
     ]
 }
+
+/// How long the block device of a zvol may take to appear.
+const DEVICE_WAIT: Duration = Duration::from_secs(30);
 
 fn a_file_system_is_created_and_exists(world: &World) {
     let name = world.root().child("a").unwrap();
@@ -248,6 +256,44 @@ fn rollback_without_a_snapshot_is_refused(world: &World) {
     refused(zfs.rollback(&name), ErrorKind::NotFound);
     refused(zfs.rollback_to(&name.snapshot("none").unwrap()), ErrorKind::NotFound);
     refused(zfs.rollback(&world.root().child("none").unwrap()), ErrorKind::NotFound);
+}
+
+/// Writes that byte all over the first 8 KiB of a zvol.
+fn write(world: &World, zvol: &DatasetName, byte: u8) {
+    let device = world.zfs().open_zvol(zvol, Access::ReadWrite, DEVICE_WAIT).unwrap();
+    device.write_all_at(&[byte; 8192], 0).unwrap();
+    device.flush().unwrap();
+}
+
+fn read(world: &World, zvol: &DatasetName) -> u8 {
+    let mut block = [0; 8192];
+    let device = world.zfs().open_zvol(zvol, Access::Read, DEVICE_WAIT).unwrap();
+    device.read_exact_at(&mut block, 0).unwrap();
+    assert!(block.iter().all(|byte| *byte == block[0]));
+    block[0]
+}
+
+fn rollback_takes_the_content_of_a_zvol_back(world: &World) {
+    let disk = zvol(world, "disk", Bytes::from_mib(8));
+    write(world, &disk, 1);
+    let taken = snapshot(world, &disk, "s");
+    write(world, &disk, 2);
+    assert_eq!(read(world, &disk), 2);
+    // An open device does not keep it from being rolled back.
+    let open = world.zfs().open_zvol(&disk, Access::Read, DEVICE_WAIT).unwrap();
+    assert_eq!(world.zfs().rollback(&disk).unwrap(), taken);
+    drop(open);
+    assert_eq!(read(world, &disk), 1);
+}
+
+fn rename_cannot_leave_the_encryption_root_of_its_key(world: &World) {
+    let secret = world.root().child("secret").unwrap();
+    world.zfs().create(&secret, &Create::filesystem().key(Key::raw([1; 32]))).unwrap();
+    let inner = file_system(world, "secret/inner");
+    let outside = world.root().child("outside").unwrap();
+    refused(world.zfs().rename(&inner, &outside), ErrorKind::EncryptionMismatch);
+    // What holds its own key may go.
+    world.zfs().rename(&secret, &outside).unwrap();
 }
 
 fn a_pool_that_is_not_there_is_not_found(world: &World) {

@@ -120,9 +120,14 @@ fn holds_in_two_pools_are_refused(world: &World) {
     let here = snapshot(world, &file_system(world, "a"), "s");
     let other = world.new_pool("other", Bytes::from_mib(128)).root();
     let there = snapshot(world, &other, "s");
-    let error = world.zfs().hold(&[(here.clone(), "t"), (there, "t")], None);
-    refused(error, ErrorKind::Unrelated);
+    let holds = [(here.clone(), "t"), (there, "t")];
+    refused(world.zfs().hold(&holds, None), ErrorKind::Unrelated);
     assert!(world.zfs().holds(&here).unwrap().is_empty());
+    for hold in &holds {
+        world.zfs().hold(std::slice::from_ref(hold), None).unwrap();
+    }
+    refused(world.zfs().release(&holds), ErrorKind::Unrelated);
+    assert_eq!(world.zfs().holds(&here).unwrap().len(), 1);
 }
 
 fn holds_of_a_missing_snapshot_are_not_found(world: &World) {

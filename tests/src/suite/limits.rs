@@ -9,9 +9,9 @@ use zfsvol_core::nvlist::NvList;
 use zfsvol_core::property::{
     PropertySet, USER_PROPERTY_NAME_BYTES_MAX, USER_PROPERTY_VALUE_BYTES_MAX,
 };
-use zfsvol_core::zfs::Destroy;
-use zfsvol_core::{Bytes, DatasetName, ErrorKind, NameReason, SnapshotName};
+use zfsvol_core::{Bytes, DatasetName, ErrorKind, NameReason};
 
+use crate::expect::{file_system, plain, refused, snapshot, zvol};
 use crate::{Case, Need, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -23,15 +23,16 @@ pub(super) fn cases() -> Vec<Case> {
         case(the_deepest_dataset_can_be_created_and_no_deeper_one),
         case(the_kernel_takes_the_characters_that_names_take_and_no_others),
         case(the_kernel_takes_no_unicode_in_names),
-        case(the_longest_hold_tag_holds_and_no_longer_one),
         case(a_reply_longer_than_the_first_buffer_is_read_in_full),
-        case(hundreds_of_snapshots_are_one_call_and_so_are_their_failures),
         case(a_user_property_of_the_longest_name_and_value_is_kept),
-        case(a_zvol_size_that_is_no_multiple_of_its_block_is_refused),
-        case(a_zvol_of_no_size_is_refused),
+        case(a_reservation_larger_than_the_pool_is_refused),
+        case(a_promote_over_a_quota_is_refused).needs(Need::RealModule),
         case(a_pool_that_is_full_says_no_space_and_can_be_freed).needs(Need::RealModule),
     ]
 }
+
+/// How long the block device of a zvol may take to appear.
+const DEVICE_WAIT: Duration = Duration::from_secs(30);
 
 /// `parent/xxx`, `bytes` long in all.
 fn padded(parent: &DatasetName, bytes: usize) -> String {
@@ -52,9 +53,9 @@ fn the_longest_dataset_name_can_be_created_and_no_longer_one(world: &World) {
 }
 
 fn the_longest_snapshot_name_can_be_taken_and_no_longer_one(world: &World) {
-    let volume = world.filesystem("v");
+    let volume = file_system(world, "v");
     let room = NAME_BYTES_MAX - volume.as_str().len() - 1;
-    let longest = world.snapshot(&volume, &"s".repeat(room));
+    let longest = snapshot(world, &volume, &"s".repeat(room));
     assert_eq!(longest.as_str().len(), NAME_BYTES_MAX);
     assert!(world.zfs().exists(&longest).expect("asked"));
     let refused = volume.snapshot(&"s".repeat(room + 1)).expect_err("too long");
@@ -63,7 +64,7 @@ fn the_longest_snapshot_name_can_be_taken_and_no_longer_one(world: &World) {
 
 fn a_rename_that_makes_a_name_below_too_long_is_refused(world: &World) {
     let zfs = world.zfs();
-    let volume = world.filesystem("v");
+    let volume = file_system(world, "v");
     let deep: DatasetName = padded(&volume, NAME_BYTES_MAX).parse().expect("it fits");
     zfs.create_filesystem(&deep, &PropertySet::new()).expect("created");
     let error = zfs.rename(&volume, &world.dataset("vv")).expect_err("the child's name is full");
@@ -73,7 +74,7 @@ fn a_rename_that_makes_a_name_below_too_long_is_refused(world: &World) {
 
 fn a_recursive_snapshot_that_makes_a_name_below_too_long_takes_none(world: &World) {
     let zfs = world.zfs();
-    let volume = world.filesystem("v");
+    let volume = file_system(world, "v");
     let deep: DatasetName = padded(&volume, NAME_BYTES_MAX).parse().expect("it fits");
     zfs.create_filesystem(&deep, &PropertySet::new()).expect("created");
     let error = zfs
@@ -127,26 +128,11 @@ fn the_kernel_takes_no_unicode_in_names(world: &World) {
     }
 }
 
-fn the_longest_hold_tag_holds_and_no_longer_one(world: &World) {
-    const TAG_BYTES_MAX: usize = 255;
-    let zfs = world.zfs();
-    let snapshot = world.snapshot(&world.filesystem("v"), "s");
-    let longest = "t".repeat(TAG_BYTES_MAX);
-    zfs.hold(&[(snapshot.clone(), &longest)], None).expect("held");
-    let holds = zfs.holds(&snapshot).expect("asked");
-    assert_eq!(holds.iter().map(|hold| hold.tag.as_str()).collect::<Vec<_>>(), [longest.as_str()]);
-
-    let longer = "t".repeat(TAG_BYTES_MAX + 1);
-    let error = zfs.hold(&[(snapshot.clone(), &longer)], None).expect_err("too long");
-    assert_eq!(error.kind(), ErrorKind::InvalidName, "{error}");
-    assert_eq!(zfs.release(&[(snapshot, &longest)]).expect("released"), []);
-}
-
 fn a_reply_longer_than_the_first_buffer_is_read_in_full(world: &World) {
     // 128 KiB is what a reply gets at first; these tags alone are more.
     const HOLDS: usize = 700;
     let zfs = world.zfs();
-    let snapshot = world.snapshot(&world.filesystem("v"), "s");
+    let snapshot = snapshot(world, &file_system(world, "v"), "s");
     let tags: Vec<String> = (0..HOLDS).map(|number| format!("{number:0>200}")).collect();
     let holds: Vec<_> = tags.iter().map(|tag| (snapshot.clone(), tag.as_str())).collect();
     for hold in &holds {
@@ -156,28 +142,6 @@ fn a_reply_longer_than_the_first_buffer_is_read_in_full(world: &World) {
     assert!(found.iter().map(|hold| &hold.tag).eq(&tags), "{} of {HOLDS}", found.len());
     zfs.release(&holds).expect("released");
     assert_eq!(zfs.holds(&snapshot).expect("asked"), []);
-}
-
-/// How many names a large batch has: fewer where a dataset takes a tenth of a second.
-fn batch_size(world: &World) -> usize {
-    if world.machine().is_emulated() { 50 } else { 500 }
-}
-
-fn hundreds_of_snapshots_are_one_call_and_so_are_their_failures(world: &World) {
-    let (zfs, none) = (world.zfs(), PropertySet::new());
-    let snapshots: Vec<SnapshotName> = (0..batch_size(world))
-        .map(|number| world.filesystem(&format!("v{number}")).snapshot("s").expect("a name"))
-        .collect();
-    zfs.snapshot(&snapshots, &none).expect("taken");
-    assert!(snapshots.iter().all(|snapshot| zfs.exists(snapshot).expect("asked")));
-
-    let error = zfs.snapshot(&snapshots, &none).expect_err("they are there");
-    assert_eq!(error.kind(), ErrorKind::Exists);
-    let told = error.failures().len() as u64 + error.failures_omitted();
-    assert_eq!(told, snapshots.len() as u64);
-
-    zfs.destroy_snapshots(&snapshots, Destroy::Now).expect("destroyed");
-    assert!(!snapshots.iter().any(|snapshot| zfs.exists(snapshot).expect("asked")));
 }
 
 fn a_user_property_of_the_longest_name_and_value_is_kept(world: &World) {
@@ -193,29 +157,32 @@ fn a_user_property_of_the_longest_name_and_value_is_kept(world: &World) {
     }
 }
 
-fn a_zvol_size_that_is_no_multiple_of_its_block_is_refused(world: &World) {
-    let size = Bytes::new(Bytes::from_mib(1).get() + 512);
-    let error = world
-        .zfs()
-        .create_zvol(&world.dataset("v"), size, &PropertySet::new())
-        .expect_err("no multiple");
-    assert!(
-        matches!(error.kind(), ErrorKind::Invalid | ErrorKind::InvalidProperty),
-        "{:?}: {error}",
-        error.kind()
-    );
+fn a_reservation_larger_than_the_pool_is_refused(world: &World) {
+    let reserved = PropertySet::new().with("refreservation", Bytes::from_gib(100)).unwrap();
+    let name = world.dataset("v");
+    refused(world.zfs().create_zvol(&name, Bytes::from_gib(100), &reserved), ErrorKind::NoSpace);
+    assert!(!world.zfs().exists(&name).unwrap());
 }
 
-fn a_zvol_of_no_size_is_refused(world: &World) {
-    let error = world
-        .zfs()
-        .create_zvol(&world.dataset("v"), Bytes::ZERO, &PropertySet::new())
-        .expect_err("no size");
-    assert!(
-        matches!(error.kind(), ErrorKind::Invalid | ErrorKind::InvalidProperty),
-        "{:?}: {error}",
-        error.kind()
-    );
+fn a_promote_over_a_quota_is_refused(world: &World) {
+    let zfs = world.zfs();
+    let origin = zvol(world, "origin", Bytes::from_mib(8));
+    let data: Vec<u8> = (0..4_u32 << 20)
+        .map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
+    let device = zfs.open_zvol(&origin, Access::ReadWrite, DEVICE_WAIT).unwrap();
+    device.write_all_at(&data, 0).unwrap();
+    device.flush().unwrap();
+    drop(device);
+    let taken = snapshot(world, &origin, "s");
+    let narrow = world.dataset("narrow");
+    let quota = PropertySet::new().with("quota", Bytes::from_mib(1)).unwrap();
+    zfs.create_filesystem(&narrow, &quota).unwrap();
+    let clone = narrow.child("clone").unwrap();
+    zfs.create_clone(&clone, &taken, &plain()).unwrap();
+    // The clone would take over four MiB, below a quota of one.
+    let error = refused(zfs.promote(&clone), ErrorKind::NoSpace);
+    assert_eq!(error.target(), Some(clone.as_str()));
 }
 
 fn a_pool_that_is_full_says_no_space_and_can_be_freed(world: &World) {
@@ -244,12 +211,7 @@ fn a_pool_that_is_full_says_no_space_and_can_be_freed(world: &World) {
 
 /// Writes to a zvol until nothing more goes.
 fn fill(world: &World, zvol: &DatasetName) {
-    let device = world
-        .zfs()
-        .kernel()
-        .host()
-        .open_block(zvol, Access::ReadWrite, Duration::from_secs(10))
-        .expect("its device");
+    let device = world.zfs().open_zvol(zvol, Access::ReadWrite, DEVICE_WAIT).unwrap();
     let block = vec![0xa5; 4 << 20];
     let mut offset = 0;
     while device.write_all_at(&block, offset).and_then(|()| device.flush()).is_ok() {

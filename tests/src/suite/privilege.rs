@@ -1,13 +1,14 @@
 //! A caller without privileges: refused, and let in as far as `zfs allow` says.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zfsvol_core::kernel::DevZfs;
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{Create, Destroy, Key, KeyChange, Program, TreeDestroyed};
 use zfsvol_core::{Bytes, DatasetName, Error, ErrorKind, Result, SnapshotName, Zfs};
 
+use crate::expect::{file_system, plain, refused, snapshot};
 use crate::user::as_user;
 use crate::{Case, Need, World, case, command};
 
@@ -18,6 +19,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_is_allowed_works_and_the_rest_is_denied).needs(Need::Commands),
         case(a_delegation_ends_with_unallow).needs(Need::Commands),
         case(a_recursive_destroy_without_channel_programs_goes_one_by_one).needs(Need::Commands),
+        case(limits_of_number_bind_a_caller_without_privileges).needs(Need::Commands),
+        case(a_handle_of_ones_own_needs_the_right_to_the_device),
         case(a_device_that_may_not_be_opened_is_denied),
         case(a_device_that_is_not_there_is_no_module),
     ]
@@ -44,8 +47,8 @@ type Attempt<'a> = (&'static str, Box<dyn Fn(&Zfs) -> Result<()> + Send + Sync +
 
 fn a_caller_without_privileges_is_denied_every_change(world: &World) {
     let root = world.root();
-    let volume = world.filesystem("v");
-    let snapshot = world.snapshot(&volume, "s");
+    let volume = file_system(world, "v");
+    let snapshot = snapshot(world, &volume, "s");
     let bookmark = volume.bookmark("b").expect("a name");
     world.zfs().bookmark(&[(bookmark.clone(), snapshot.clone().into())]).expect("bookmarked");
     let clone = world.dataset("clone");
@@ -101,6 +104,7 @@ fn changes<'a>(
                 zfs.destroy_snapshots(std::slice::from_ref(snapshot), Destroy::Deferred)
             }),
         ),
+        ("rollback_to", Box::new(move |zfs| zfs.rollback_to(snapshot))),
         ("rollback", Box::new(move |zfs| zfs.rollback(volume).map(drop))),
         (
             "bookmark",
@@ -119,8 +123,8 @@ fn changes<'a>(
 }
 
 fn a_caller_without_privileges_can_look(world: &World) {
-    let volume = world.filesystem("v");
-    let snapshot = world.snapshot(&volume, "s");
+    let volume = file_system(world, "v");
+    let snapshot = snapshot(world, &volume, "s");
     world.zfs().hold(&[(snapshot.clone(), "ours")], None).expect("held");
     as_user(USER, || {
         let zfs = open_as_user();
@@ -178,9 +182,9 @@ fn a_delegation_ends_with_unallow(world: &World) {
 
 fn a_recursive_destroy_without_channel_programs_goes_one_by_one(world: &World) {
     let root = world.root();
-    let volume = world.filesystem("v");
+    let volume = file_system(world, "v");
     for child in ["v/a", "v/b"] {
-        world.snapshot(&world.filesystem(child), "s");
+        snapshot(world, &file_system(world, child), "s");
     }
     allow("destroy,mount", &root);
     let outcome = as_user(USER, || open_as_user().destroy_recursive(&volume));
@@ -188,20 +192,53 @@ fn a_recursive_destroy_without_channel_programs_goes_one_by_one(world: &World) {
     assert!(!world.zfs().exists(&volume).expect("asked"));
 }
 
-fn a_device_that_may_not_be_opened_is_denied(world: &World) {
+/// Root is exempt from `filesystem_limit` and `snapshot_limit`, and so is who may change them.
+fn limits_of_number_bind_a_caller_without_privileges(world: &World) {
+    let limited = world.dataset("limited");
+    let limits = PropertySet::new().with("filesystem_limit", 1_u64).unwrap();
+    world
+        .zfs()
+        .create_filesystem(&limited, &limits.with("snapshot_limit", 1_u64).unwrap())
+        .unwrap();
+    let origin = snapshot(world, &file_system(world, "origin"), "s");
+    allow("create,mount,snapshot,clone,promote", &world.root());
+    as_user(USER, || {
+        let zfs = open_as_user();
+        let (a, b) = (limited.child("a").unwrap(), limited.child("b").unwrap());
+        zfs.create_clone(&a, &origin, &plain()).unwrap();
+        refused(zfs.create_filesystem(&b, &plain()), ErrorKind::QuotaExceeded);
+        refused(zfs.create_clone(&b, &origin, &plain()), ErrorKind::QuotaExceeded);
+        zfs.snapshot([&a.snapshot("first").unwrap()], &plain()).unwrap();
+        refused(zfs.snapshot([&a.snapshot("second").unwrap()], &plain()), ErrorKind::QuotaExceeded);
+        // It would take over its origin, and with that have two snapshots.
+        refused(zfs.promote(&a), ErrorKind::QuotaExceeded);
+    });
+}
+
+/// A node of the same device that is root's alone.
+fn private_device(world: &World) -> PathBuf {
+    use nix::sys::stat::{Mode, SFlag, mknod, stat};
     let folder = world.scratch();
     // The run's folders are its own user's: let the other one as far as the device.
     for path in folder.ancestors().take(2) {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our folder");
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     }
     let device = folder.join("zfs");
-    let real = nix::sys::stat::stat("/dev/zfs").expect("the device");
-    let only_ours = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
-    nix::sys::stat::mknod(&device, nix::sys::stat::SFlag::S_IFCHR, only_ours, real.st_rdev)
-        .expect("root makes devices");
-    let error = as_user(USER, || DevZfs::open_at(&device)).expect_err("it is root's");
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-    assert!(error.to_string().contains("zfs"), "it names the device: {error}");
+    let real = stat("/dev/zfs").unwrap();
+    mknod(&device, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, real.st_rdev).unwrap();
+    device
+}
+
+fn a_device_that_may_not_be_opened_is_denied(world: &World) {
+    let device = private_device(world);
+    let error = refused(as_user(USER, || DevZfs::open_at(&device)), ErrorKind::Denied);
+    assert!(error.to_string().contains(&*device.to_string_lossy()), "it names the device: {error}");
+}
+
+fn a_handle_of_ones_own_needs_the_right_to_the_device(world: &World) {
+    let zfs = Zfs::new(DevZfs::open_at(&private_device(world)).unwrap());
+    drop(zfs.handle().unwrap());
+    refused(as_user(USER, || zfs.handle()), ErrorKind::Denied);
 }
 
 fn a_device_that_is_not_there_is_no_module(_: &World) {

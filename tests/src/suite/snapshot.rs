@@ -73,6 +73,7 @@ fn two_snapshots_of_one_dataset_or_of_two_pools_are_refused(world: &World) {
     let other = world.new_pool("other", Bytes::from_mib(128)).root();
     let pools = [a.snapshot("s").unwrap(), other.snapshot("s").unwrap()];
     refused(world.zfs().snapshot(&pools, &plain()), ErrorKind::Unrelated);
+    refused(world.zfs().destroy_snapshots(&pools, Destroy::Now), ErrorKind::Unrelated);
 }
 
 fn only_user_properties_can_be_set_on_a_snapshot(world: &World) {

@@ -258,11 +258,12 @@ impl Zfs {
 
     /// Takes a dataset back to its newest snapshot, and returns which that was. What was written since is lost.
     ///
-    /// Issues `ZFS_IOC_ROLLBACK`; on disk when it returns. A mounted file system stays mounted and shows the old content.
+    /// Issues `ZFS_IOC_ROLLBACK`; on disk when it returns. A mounted file system stays mounted and shows the old content; so does
+    /// the block device of a zvol, once nobody has it open.
     ///
     /// # Errors
     /// - [`ErrorKind::NotFound`]: it does not exist, or has no snapshot.
-    /// - [`ErrorKind::Busy`]: it is being received into, or its block device is open.
+    /// - [`ErrorKind::Busy`]: it is being received into.
     /// - [`ErrorKind::Denied`].
     #[doc(alias = "lzc_rollback")]
     pub fn rollback(&self, name: &DatasetName) -> Result<SnapshotName> {

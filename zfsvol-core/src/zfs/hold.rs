@@ -126,8 +126,13 @@ impl Zfs {
     /// [`ErrorKind::NoModule`] or [`ErrorKind::Denied`], as for [`Zfs::open`]; [`ErrorKind::Other`] when this process has no descriptor left.
     pub fn handle(&self) -> Result<Handle> {
         self.kernel.host().handle().map_err(|errno| {
-            let meaning = super::errno::meaning(Ioc::HOLD, errno);
-            Error::new(meaning.kind, OPEN.verb, errno.reason()).with_errno(errno)
+            // Of open(2), not of an ioctl: what the door's own opening makes of it.
+            let kind = match errno {
+                Errno::ENOENT | Errno::ENXIO | Errno::ENODEV => ErrorKind::NoModule,
+                Errno::EACCES | Errno::EPERM => ErrorKind::Denied,
+                _ => ErrorKind::Other,
+            };
+            Error::new(kind, OPEN.verb, errno.reason()).with_errno(errno)
         })
     }
 }

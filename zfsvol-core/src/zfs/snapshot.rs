@@ -2,6 +2,8 @@
 
 use super::Zfs;
 use super::call::Operation;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::kernel::Ioc;
 use crate::name::SnapshotName;
