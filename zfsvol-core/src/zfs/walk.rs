@@ -56,12 +56,14 @@ impl Zfs {
     }
 
     fn entries(&self, operation: Operation, of: &str) -> Result<Vec<Entry>> {
+        // "Simple" spares the kernel opening each snapshot. Before 2.2 it then says nothing of it but the name.
+        let is_simple = operation.ioc != Ioc::SNAPSHOT_LIST_NEXT || self.module().is_at_least(2, 2);
         let mut found = Vec::new();
         let mut cookie = 0;
         loop {
             let mut cmd = Cmd::new(of);
             cmd.cookie = cookie;
-            cmd.simple = true;
+            cmd.simple = is_simple;
             match self.call_cmd(operation, &mut cmd) {
                 Ok(_) => {}
                 // The end of the list, or no such dataset.
