@@ -1,146 +1,26 @@
 //! Send: a snapshot as a stream.
 
-use std::fmt;
-use std::io::{self, Read, Write};
+mod options;
+mod stream;
+
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
 
 use super::Zfs;
 use super::call::{CallError, Operation};
-use super::receive::{Begun, ReceiveStream, Received};
-use super::transfer::{
-    CancelHandle, Channel, DROP_WAIT, Endpoint, Flow, Progress, Step, Transfer, Worker, cancelled,
-    joined, read_once, to_channel, to_endpoint, to_io, to_writer,
-};
+use super::transfer::{Channel, Worker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Cmd, Errno, Ioc};
-use crate::name::{BookmarkName, DatasetName, Entity, EntityName, SnapshotName};
+use crate::name::{DatasetName, Entity, EntityName, SnapshotName};
 use crate::nvlist::NvList;
 use crate::stream::SendFlags;
 use crate::units::Bytes;
 
+pub use options::{ResumePoint, SendBase, SendOptions};
+pub use stream::SendStream;
+
 const SEND: Operation = Operation::new(Ioc::SEND_NEW, "send");
 const SPACE: Operation = Operation::new(Ioc::SEND_SPACE, "estimate the stream of");
 const PROGRESS: Operation = Operation::new(Ioc::SEND_PROGRESS, "ask for the progress of");
-/// What messages say when it is not the kernel that failed, but what takes the stream.
-const WRITE: &str = "write the stream of";
-
-/// What an increment starts from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SendBase {
-    /// An earlier snapshot of the same dataset, or of one of its origins.
-    Snapshot(SnapshotName),
-    /// A bookmark of an earlier snapshot, which itself may be gone.
-    Bookmark(BookmarkName),
-}
-
-impl SendBase {
-    /// The full name.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Snapshot(name) => name.as_str(),
-            Self::Bookmark(name) => name.as_str(),
-        }
-    }
-}
-
-impl From<SnapshotName> for SendBase {
-    fn from(name: SnapshotName) -> Self {
-        Self::Snapshot(name)
-    }
-}
-
-impl From<BookmarkName> for SendBase {
-    fn from(name: BookmarkName) -> Self {
-        Self::Bookmark(name)
-    }
-}
-
-/// Where to go on with an interrupted stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ResumePoint {
-    /// The object to go on with.
-    pub object: u64,
-    /// Where in that object, in bytes.
-    pub offset: u64,
-    /// How much was received before; an estimate leaves it out.
-    pub bytes: Bytes,
-}
-
-/// What to send, and how.
-///
-/// ```
-/// use zfsvol_core::SnapshotName;
-/// use zfsvol_core::stream::SendFlags;
-/// use zfsvol_core::zfs::SendOptions;
-///
-/// let monday: SnapshotName = "tank/db@monday".parse()?;
-/// let increment = SendOptions::since(monday).flags(SendFlags::COMPRESS | SendFlags::LARGE_BLOCK);
-/// # Ok::<(), zfsvol_core::NameError>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SendOptions {
-    base: Option<SendBase>,
-    flags: SendFlags,
-    redacted_by: Option<BookmarkName>,
-    resume: Option<ResumePoint>,
-}
-
-impl SendOptions {
-    /// The whole snapshot.
-    #[must_use]
-    pub fn full() -> Self {
-        Self::default()
-    }
-
-    /// What changed since `base`.
-    #[must_use]
-    pub fn since(base: impl Into<SendBase>) -> Self {
-        Self { base: Some(base.into()), ..Self::default() }
-    }
-
-    /// With what the stream may contain.
-    #[must_use]
-    pub fn flags(mut self, flags: SendFlags) -> Self {
-        self.flags = flags;
-        self
-    }
-
-    /// Without what the redaction bookmark leaves out; see [`Zfs::redact`]. It must be of the dataset that is sent.
-    #[must_use]
-    pub fn redacted_by(mut self, bookmark: BookmarkName) -> Self {
-        self.redacted_by = Some(bookmark);
-        self
-    }
-
-    /// From the middle on. [`Zfs::send_resume`] takes all of it from a token.
-    #[must_use]
-    pub fn resume_at(mut self, point: ResumePoint) -> Self {
-        self.resume = Some(point);
-        self
-    }
-
-    /// The pairs that `SEND_NEW` and `SEND_SPACE` have in common. What it starts from has a different name in each.
-    fn to_nvlist(&self, target: &str, base: &str, operation: Operation) -> Result<NvList> {
-        let mut input = NvList::new();
-        if let Some(from) = &self.base {
-            input.insert(base, from.as_str());
-        }
-        self.flags.insert_into(&mut input);
-        if let Some(bookmark) = &self.redacted_by {
-            if target.split('@').next() != Some(bookmark.dataset().as_str()) {
-                let reason = format!("the redaction bookmark '{bookmark}' is of another dataset");
-                return Err(operation.error(ErrorKind::Invalid, target, reason));
-            }
-            // The part behind the '#'.
-            input.insert("redactbook", bookmark.bookmark());
-        }
-        if let Some(point) = &self.resume {
-            input.insert("resume_object", point.object).insert("resume_offset", point.offset);
-        }
-        Ok(input)
-    }
-}
 
 /// What the kernel says of a send that is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +119,7 @@ impl Zfs {
     }
 
     /// How far a send (or an estimate) of `what` is that this process runs to the descriptor `fd`. For those of this library
-    /// [`SendStream::progress`] and [`Transfer::progress`] do without it.
+    /// [`SendStream::progress`] and [`Transfer::progress`](super::Transfer::progress) do without it.
     ///
     /// Issues `ZFS_IOC_SEND_PROGRESS`.
     ///
@@ -263,17 +143,7 @@ impl Zfs {
         let job =
             Job { zfs: self.clone(), target: target.to_owned(), options: options.clone(), input };
         let kernel = Worker::start("zfsvol-send", move || job.run(theirs)).map_err(start_error)?;
-        let mut stream = SendStream {
-            target: target.to_owned(),
-            channel: Arc::new(channel),
-            kernel: Some(kernel),
-            outcome: None,
-        };
-        // Refused before anything was written: said here and now.
-        if !stream.channel.wait_for_data().map_err(start_error)? {
-            stream.finish(Flow::End)?;
-        }
-        Ok(stream)
+        SendStream::start(target.to_owned(), channel, kernel)
     }
 
     /// The kernel's refusal, with what its errno alone does not say.
@@ -333,141 +203,116 @@ impl Job {
     }
 }
 
-/// A stream that is being sent: read it to its end, or let it be written somewhere.
-///
-/// Reading gives 0 bytes when the stream is complete, and an error when anything failed: an [`io::Error`] with the [`Error`] inside.
-/// Dropping it cancels the send, as dropping a [`Transfer`] does.
-#[must_use = "dropping a stream cancels it"]
-pub struct SendStream {
-    target: String,
-    channel: Arc<Channel>,
-    kernel: Option<Worker<Result<()>>>,
-    outcome: Option<Result<Sent>>,
-}
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::time::Duration;
 
-impl SendStream {
-    /// What is being sent.
-    pub fn target(&self) -> &str {
-        &self.target
+    use super::super::transfer::fake;
+    use super::*;
+    use crate::kernel::stub::{Stub, answer};
+    use crate::name::BookmarkName;
+
+    fn one() -> SnapshotName {
+        "tank/a@one".parse().unwrap()
     }
 
-    /// How much was read so far. Issues no ioctl.
-    pub fn progress(&self) -> Progress {
-        Progress { bytes: self.channel.bytes(), finished: self.outcome.is_some() }
+    fn everything() -> SendOptions {
+        let mark: BookmarkName = "tank/a#secret".parse().unwrap();
+        SendOptions::since("tank/a@zero".parse::<SnapshotName>().unwrap())
+            .flags(SendFlags::all() - SendFlags::SAVED)
+            .redacted_by(mark)
+            .resume_at(ResumePoint { object: 7, offset: 8, bytes: Bytes::new(9) })
     }
 
-    /// What can cancel it from another thread, while this one reads.
-    pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle::new(self.channel.clone())
+    fn names(list: &NvList) -> Vec<&str> {
+        list.iter().map(|(name, _)| name).collect()
     }
 
-    /// Writes the stream to a descriptor of any kind, in the background, and closes it at the end. A reader of it that stalls does not keep the transfer
-    /// from being cancelled. To keep the descriptor, give a duplicate (`try_clone`).
-    ///
-    /// # Errors
-    /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.
-    pub fn write_to_fd(self, fd: impl Into<OwnedFd>) -> Result<Transfer<Sent>> {
-        let to = Endpoint::new(fd.into()).map_err(|error| self.write_error(error))?;
-        Transfer::start(SEND.verb, self.cancel_handle(), move || {
-            self.pump(|channel| to_endpoint(channel, &to))
-        })
+    /// Sends `length` bytes, then answers `outcome`.
+    fn kernel(length: usize, outcome: Result<(), Errno>) -> Zfs {
+        Zfs::new(Stub::new(move |ioc, cmd| match ioc {
+            Ioc::SEND_NEW => fake::write(cmd, "fd", &vec![7; length]).and(outcome),
+            _ => Err(Errno::ENOENT),
+        }))
     }
 
-    /// Writes the stream to a writer, in the background, and drops it at the end. While a call of the writer does not return, cancelling ends the send but
-    /// not that call.
-    ///
-    /// # Errors
-    /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.
-    pub fn write_to(self, mut writer: impl Write + Send + 'static) -> Result<Transfer<Sent>> {
-        Transfer::start(SEND.verb, self.cancel_handle(), move || {
-            self.pump(|channel| to_writer(channel, &mut writer))
-        })
+    #[test]
+    fn the_request_has_the_pairs_of_the_module() {
+        let input = everything().to_nvlist("tank/a@one", "fromsnap", SEND).unwrap();
+        assert_eq!(
+            names(&input),
+            [
+                "fromsnap",
+                "largeblockok",
+                "embedok",
+                "compressok",
+                "rawok",
+                "redactbook",
+                "resume_object",
+                "resume_offset"
+            ]
+        );
+        assert_eq!(input.get_str("redactbook"), Some("secret"));
+        assert!(SendOptions::full().to_nvlist("tank/a@one", "fromsnap", SEND).unwrap().is_empty());
     }
 
-    /// Has the stream received on this machine, in the background. The two ends of the kernel are joined by a pipe whose pages are not copied.
-    ///
-    /// # Errors
-    /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells; what went wrong first wins.
-    pub fn receive_into(self, receive: ReceiveStream) -> Result<Transfer<Received>> {
-        let handle = self.cancel_handle().with(receive.channel().clone());
-        Transfer::start(super::receive::VERB, handle, move || self.pump_into(receive))
-    }
-
-    fn pump(mut self, flow: impl FnOnce(&Channel) -> io::Result<Flow>) -> Result<Sent> {
-        match flow(&self.channel) {
-            Ok(flow) => self.finish(flow),
-            Err(error) => Err(self.write_error(error)),
+    #[test]
+    fn an_estimate_leaves_out_what_was_received_and_never_wraps() {
+        for (space, expected) in [(100, 100), (u64::MAX - 8, 0), (u64::MAX - 9, u64::MAX - 9)] {
+            let stub = Stub::new(move |_, cmd| {
+                let arguments = fake::arguments(cmd);
+                assert_eq!(arguments.get_u64("bytes"), Some(9));
+                assert_eq!(arguments.get_str("from"), Some("tank/a@zero"));
+                answer(cmd, [("space", space)])
+            });
+            let estimate = Zfs::new(stub).send_space(&one(), &everything(), None).unwrap();
+            assert_eq!(estimate.get(), expected);
         }
     }
 
-    fn pump_into(mut self, mut receive: ReceiveStream) -> Result<Received> {
-        let flow = match receive.begin_from(|buffer| read_once(&self.channel, buffer))? {
-            Begun::Started => to_channel(&self.channel, receive.channel())
-                .map_err(|error| self.write_error(error))?,
-            Begun::Ended => Flow::End,
-            Begun::Stopped => Flow::Stopped,
-        };
-        if flow == Flow::End {
-            // A send that failed explains a stream that ended too early.
-            self.finish(flow)?;
+    #[test]
+    fn a_stream_is_complete_at_its_end() {
+        let mut stream = kernel(3 << 20, Ok(())).send(&one(), &SendOptions::full()).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, vec![7; 3 << 20]);
+        assert!(stream.progress().finished);
+    }
+
+    #[test]
+    fn what_fails_in_the_middle_is_an_error_at_the_end() {
+        let zfs = kernel(1000, Err(Errno::EIO));
+        let mut stream = zfs.send(&one(), &SendOptions::full()).unwrap();
+        let mut bytes = Vec::new();
+        let error = stream.read_to_end(&mut bytes).unwrap_err();
+        assert_eq!(bytes.len(), 1000);
+        assert_eq!(error.to_string(), "cannot send 'tank/a@one': reading or writing failed (EIO)");
+        // And stays one.
+        assert!(stream.read(&mut [0]).is_err());
+    }
+
+    #[test]
+    fn what_fails_at_once_is_an_error_at_once() {
+        let error = kernel(0, Err(Errno::EACCES)).send(&one(), &SendOptions::full()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KeyNotLoaded);
+    }
+
+    #[test]
+    fn cancelling_ends_a_stream_that_nobody_reads() {
+        let stream = kernel(16 << 20, Ok(())).send(&one(), &SendOptions::full()).unwrap();
+        let (_open, write_end) = nix::unistd::pipe().unwrap();
+        let transfer = stream.write_to_fd(write_end).unwrap();
+        while transfer.progress().bytes < Bytes::from_kib(64) {
+            std::thread::yield_now();
         }
-        receive.finish()
+        transfer.cancel();
+        assert!(transfer.wait_for(Duration::from_secs(60)));
+        assert_eq!(transfer.wait().unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
-    /// Ends the send, if it has not ended by itself, and says how it went.
-    fn finish(&mut self, flow: Flow) -> Result<Sent> {
-        if let Some(outcome) = &self.outcome {
-            return outcome.clone();
-        }
-        self.channel.close();
-        let kernel = match self.kernel.take() {
-            Some(worker) => joined(worker, SEND.verb).and_then(|outcome| outcome),
-            None => Ok(()),
-        };
-        let outcome = match flow {
-            Flow::End => kernel.map(|()| Sent { bytes: self.channel.bytes() }),
-            Flow::Stopped => Err(cancelled(SEND.verb, &self.target)),
-        };
-        self.outcome = Some(outcome.clone());
-        outcome
-    }
-
-    fn write_error(&self, error: io::Error) -> Error {
-        Error::io(WRITE, error).with_target(self.target.as_str())
-    }
-}
-
-impl Read for SendStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let flow = match &self.outcome {
-            Some(_) => Flow::End,
-            None => match read_once(&self.channel, buffer)? {
-                Step::Moved(bytes) => return Ok(bytes),
-                Step::End => Flow::End,
-                Step::Stopped => Flow::Stopped,
-            },
-        };
-        self.finish(flow).map(|_| 0).map_err(|error| to_io(&error))
-    }
-}
-
-impl Drop for SendStream {
-    fn drop(&mut self) {
-        if let Some(kernel) = &self.kernel {
-            self.channel.cancel();
-            kernel.wait_for(DROP_WAIT);
-        }
-    }
-}
-
-impl fmt::Debug for SendStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendStream")
-            .field("target", &self.target)
-            .field("progress", &self.progress())
-            .finish_non_exhaustive()
+    #[test]
+    fn dropping_ends_a_stream_that_nobody_reads() {
+        drop(kernel(16 << 20, Ok(())).send(&one(), &SendOptions::full()).unwrap());
     }
 }

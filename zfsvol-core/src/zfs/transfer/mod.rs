@@ -4,6 +4,8 @@
 //! pipe first, which ends the ioctl (some kernels otherwise never return, openzfs/zfs#12500), and then waits.
 
 mod channel;
+#[cfg(test)]
+pub(super) mod fake;
 mod pump;
 mod worker;
 

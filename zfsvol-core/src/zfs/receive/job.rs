@@ -1,0 +1,123 @@
+//! [`Job`]: the ioctl, and what is checked before and told after.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use super::{RECEIVE, ReceiveOptions, Received};
+use crate::error::{ErrorKind, Failure, Result};
+use crate::kernel::{Errno, Ioc};
+use crate::name::SnapshotName;
+use crate::nvlist::{NvList, NvTypeError, Value};
+use crate::stream::{BEGIN_RECORD_BYTES, BeginFlags, BeginRecord, HeaderType, StreamFeatures};
+use crate::units::Bytes;
+use crate::zfs::call::MORE_ERRORS;
+use crate::zfs::{Zfs, errno};
+
+/// Longest list that may follow the first record. The kernel allocates it by the record's word; 64 MiB is what libzfs takes
+/// (`DEFAULT_SENDRECV_MAX_NVLIST`, OpenZFS 2.3 `lib/libzfs/libzfs_sendrecv.c`).
+const PAYLOAD_MAX: Bytes = Bytes::from_mib(64);
+
+/// `ZPROP_ERR_NOCLEAR`.
+const PROPERTIES_NOT_CLEARED: u64 = 1;
+
+/// What the thread that receives is given.
+pub(super) struct Job {
+    pub(super) zfs: Zfs,
+    pub(super) snapshot: SnapshotName,
+    pub(super) options: ReceiveOptions,
+    pub(super) input: NvList,
+    /// The end of the pipe that the kernel reads from. It outlives the ioctl, so that nobody who still writes gets a SIGPIPE.
+    pub(super) theirs: File,
+}
+
+impl Job {
+    /// Whether it makes sense to ask the kernel: what it would refuse with a bare `EINVAL`, or not refuse and should.
+    pub(super) fn check(&self, record: &[u8; BEGIN_RECORD_BYTES]) -> Result<BeginRecord> {
+        let target = self.snapshot.as_str();
+        let begin = BeginRecord::parse(record).map_err(|error| {
+            RECEIVE.error(ErrorKind::StreamDamaged, target, error.to_string()).with_source(error)
+        })?;
+        if begin.header_type == HeaderType::Compound {
+            let reason = "it is a package of streams (zfs send -R or -p)";
+            return Err(RECEIVE.error(ErrorKind::StreamUnsupported, target, reason).with_help(
+                "send each snapshot by itself, without -R, -p and -I, and set properties when receiving",
+            ));
+        }
+        if begin.payload > PAYLOAD_MAX {
+            let reason = format!(
+                "its first record announces {}, and at most {PAYLOAD_MAX} are taken",
+                begin.payload
+            );
+            return Err(RECEIVE.error(ErrorKind::StreamDamaged, target, reason));
+        }
+        let makes_clone = begin.flags.contains(BeginFlags::CLONE)
+            && !begin.features.contains(StreamFeatures::RESUMING);
+        if makes_clone && self.options.origin.is_none() {
+            let reason =
+                "it is an increment from a snapshot of another dataset, and makes a clone of that";
+            return Err(RECEIVE
+                .error(ErrorKind::Invalid, target, reason)
+                .with_help("name the snapshot it starts from as its origin"));
+        }
+        Ok(begin)
+    }
+
+    /// Issues the ioctl.
+    pub(super) fn run(
+        &self,
+        record: &[u8; BEGIN_RECORD_BYTES],
+        begin: &BeginRecord,
+    ) -> Result<Received> {
+        let scope = self.zfs.receive_scope(&self.snapshot)?;
+        let mut input = self.input.clone();
+        input
+            .insert("begin_record", Value::ByteArray(record.to_vec()))
+            .insert("input_fd", self.theirs.as_raw_fd());
+        let reply = self
+            .zfs
+            .call(RECEIVE, scope.as_str(), &input)
+            .map_err(|error| self.zfs.explain_receive(error, self, begin))?;
+        self.received(&reply, begin)
+    }
+
+    fn received(&self, reply: &NvList, begin: &BeginRecord) -> Result<Received> {
+        let missing = |error: NvTypeError| {
+            RECEIVE.error(ErrorKind::Protocol, self.snapshot.as_str(), error.to_string())
+        };
+        let read = reply.require_u64("read_bytes").map_err(missing)?;
+        let flags = reply.require_u64("error_flags").map_err(missing)?;
+        let errors = reply.require_list("errors").map_err(missing)?;
+        let omitted = errors.get_i32(MORE_ERRORS).and_then(|more| u64::try_from(more).ok());
+        Ok(Received {
+            snapshot: self.snapshot.clone(),
+            begin: begin.clone(),
+            // The kernel does not count the record it was handed.
+            bytes: Bytes::new(read.saturating_add(BEGIN_RECORD_BYTES as u64)),
+            property_failures: property_failures(errors),
+            property_failures_omitted: omitted.unwrap_or(0),
+            properties_not_cleared: flags & PROPERTIES_NOT_CLEARED != 0,
+            excess: Vec::new(),
+        })
+    }
+}
+
+fn property_failures(errors: &NvList) -> Vec<Failure> {
+    let number = |name: &str| errors.get_i32(name).map(Errno);
+    let mut failures: Vec<Failure> = errors
+        .iter()
+        .filter(|(name, _)| *name != MORE_ERRORS)
+        .filter_map(|(name, _)| Some((name, number(name)?)))
+        .map(|(name, errno)| {
+            let meaning = errno::meaning_for_property(Ioc::SET_PROP, name, errno);
+            Failure {
+                name: name.to_owned(),
+                kind: meaning.kind,
+                errno,
+                reason: meaning.reason.into(),
+                busy: Vec::new(),
+            }
+        })
+        .collect();
+    failures.sort_by(|a, b| a.name.cmp(&b.name));
+    failures
+}
