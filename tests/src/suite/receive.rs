@@ -1,8 +1,9 @@
 //! Receive: what it makes, what it keeps, and what it is refused for.
 
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
-use zfsvol_core::kernel::{Cmd, Errno, Ioc};
+use zfsvol_core::kernel::{Access, Cmd, Errno, Ioc};
 use zfsvol_core::nvlist::{NvList, Value};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::stream::{BEGIN_RECORD_BYTES, ResumeToken, SendFlags, StreamFeatures};
@@ -34,6 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_raw_increment_needs_a_raw_base),
         case(what_follows_the_stream_is_given_back),
         case(healing_repairs_nothing_where_nothing_is_damaged).needs(Need::Since(2, 2)),
+        case(healing_repairs_a_damaged_block).needs(Need::Since(2, 2)).needs(Need::RealModule),
         case(healing_is_unsupported_before_2_2).needs(Need::Before(2, 2)),
         case(a_full_pool_is_no_space),
     ]
@@ -529,6 +531,44 @@ fn healing_repairs_nothing_where_nothing_is_damaged(world: &World) {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     receive(world, &copy_at(world, "two"), &plain, &source.increment).expect("unharmed");
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
+}
+
+fn healing_repairs_a_damaged_block(world: &World) {
+    const BLOCK: usize = 16 << 10;
+    let zfs = world.zfs();
+    let pool = world.new_pool("hurt", Bytes::from_mib(128));
+    let zvol = pool.root().child("zvol").expect("a name");
+    // Not compressed, so that its blocks can be found on disk; not cached, so that they are read from there.
+    let properties = PropertySet::new()
+        .with("compression", "off")
+        .and_then(|set| set.with("primarycache", "none"))
+        .and_then(|set| set.with("volblocksize", "16K"))
+        .expect("properties");
+    zfs.create_zvol(&zvol, Bytes::from_mib(1), &properties).expect("a zvol");
+    let before = volume::noise(6, 1 << 20);
+    volume::write(zfs, &zvol, 0, &before);
+    let one = volume::snapshot(zfs, &zvol, "one");
+    let bytes = stream(world, &one, &SendOptions::full());
+
+    let disk = world.scratch().join("hurt.pool");
+    let mut image = std::fs::read(&disk).expect("the pool's file");
+    let block = &before[5 * BLOCK..6 * BLOCK];
+    let place = image.windows(BLOCK).position(|window| window == block).expect("on disk");
+    image[place..place + BLOCK].fill(0);
+    let file = std::fs::File::options().write(true).open(&disk).expect("opened");
+    std::os::unix::fs::FileExt::write_all_at(&file, &image[place..place + BLOCK], place as u64)
+        .expect("damaged");
+    let device = zfs.kernel().host().open_block(&zvol, Access::Read, Duration::from_secs(30));
+    let mut content = vec![0; BLOCK];
+    let error = device.expect("a device").read_exact_at(&mut content, 5 * BLOCK as u64);
+    assert_eq!(error.expect_err("it is damaged").raw_os_error(), Some(Errno::EIO.0));
+    let mut damaged = zfs.send(&one, &SendOptions::full()).expect("a stream, up to there");
+    let error = std::io::copy(&mut damaged, &mut std::io::sink()).expect_err("it is damaged");
+    let inside = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    assert!(matches!(inside.map(Error::kind), Some(ErrorKind::Corrupt | ErrorKind::Io)), "{error}");
+
+    receive(world, &one, &ReceiveOptions::new().heal(), &bytes).expect("healed");
+    assert!(volume::content(zfs, &zvol) == before, "it is as it was");
 }
 
 fn healing_is_unsupported_before_2_2(world: &World) {
