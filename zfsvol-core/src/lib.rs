@@ -4,10 +4,11 @@
 //! |---|---|---|
 //! | operations | [`zfs`] | a typed request becomes an nvlist; an errno and an error list become an [`Error`] |
 //! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
-//! | leaves | [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
+//! | leaves | [`label`], [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
 
 pub mod error;
 pub mod kernel;
+pub mod label;
 pub mod name;
 pub mod nvlist;
 pub mod property;

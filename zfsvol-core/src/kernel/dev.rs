@@ -98,14 +98,19 @@ impl Kernel for DevZfs {
             reply: address_mut(&mut reply),
             history: address_mut(&mut history),
         };
-        let mut raw = Raw::new(self.layout, cmd, buffers)?;
+        let mut raw = Raw::new(self.layout, cmd, counted(ioc, buffers))?;
         // SAFETY: `raw` is a `zfs_cmd_t` in the layout of the loaded module (asserted against its headers), and every pointer in it is
         // null or points to a buffer of the length beside it, all of which outlive the call.
         let outcome = unsafe { ioctl(self.device.as_fd(), ioc.number().into(), raw.as_mut_ptr()) };
         raw.read_back(cmd);
         let written = usize::try_from(cmd.reply_size).unwrap_or(usize::MAX);
-        // A size above the buffer's is the size the kernel would have needed: nothing was written.
-        reply.truncate(if written > reply.len() { 0 } else { written });
+        if ioc == Ioc::ERROR_LOG {
+            keep_bookmarks(&mut reply, written);
+            cmd.reply_size = reply.len() as u64;
+        } else {
+            // A size above the buffer's is the size the kernel would have needed: nothing was written.
+            reply.truncate(if written > reply.len() { 0 } else { written });
+        }
         cmd.reply = reply;
         history.truncate(usize::try_from(cmd.history_len).unwrap_or(usize::MAX));
         cmd.history = history;
@@ -183,6 +188,26 @@ fn address_mut(bytes: &mut [u8]) -> (u64, u64) {
     if bytes.is_empty() { (0, 0) } else { (bytes.as_mut_ptr().addr() as u64, bytes.len() as u64) }
 }
 
+/// `sizeof (zbookmark_phys_t)`.
+const BOOKMARK_BYTES: usize = 32;
+
+/// `ERROR_LOG` alone takes the size of the reply for a number of bookmarks (OpenZFS 2.4 `module/zfs/spa_errlog.c`, `copyout_entry`): with
+/// that of bytes it would write far beyond the buffer.
+fn counted(ioc: Ioc, mut buffers: Buffers) -> Buffers {
+    if ioc == Ioc::ERROR_LOG {
+        buffers.reply.1 /= BOOKMARK_BYTES as u64;
+    }
+    buffers
+}
+
+/// It fills the buffer from its end, and says how many bookmarks of room are left.
+fn keep_bookmarks(reply: &mut Vec<u8>, left: usize) {
+    let room = reply.len() - reply.len() % BOOKMARK_BYTES;
+    reply.truncate(room);
+    let unused = left.saturating_mul(BOOKMARK_BYTES).min(room);
+    reply.drain(..unused);
+}
+
 fn open_device(path: &Path) -> io::Result<File> {
     // Close-on-exec is std's default.
     OpenOptions::new().read(true).write(true).open(path)
@@ -228,6 +253,19 @@ mod tests {
             "cannot open '/nonexistent/zfs': there is no such device (ENOENT); load the OpenZFS module (modprobe zfs); in a \
              container, pass the device through"
         );
+    }
+
+    /// Anything else would have the kernel write outside the buffer.
+    #[test]
+    fn the_room_of_an_error_log_is_counted_in_bookmarks() {
+        let buffers = Buffers { reply: (4096, 1000), ..Buffers::default() };
+        assert_eq!(counted(Ioc::ERROR_LOG, buffers).reply, (4096, 31));
+        assert_eq!(counted(Ioc::POOL_STATS, buffers).reply, (4096, 1000));
+        for (left, kept) in [(0, 992), (30, 32), (31, 0), (usize::MAX, 0)] {
+            let mut reply = vec![0; 1000];
+            keep_bookmarks(&mut reply, left);
+            assert_eq!(reply.len(), kept, "{left}");
+        }
     }
 
     /// The whole way down and back with a device that is no `/dev/zfs`.

@@ -64,7 +64,7 @@ errnos! {
     ESTALE = libc::ESTALE, "it is stale";
     EREMOTEIO = libc::EREMOTEIO, "the pool was last in use by another system";
     ECANCELED = libc::ECANCELED, "it was cancelled";
-    ENOTACTIVE = libc::ENOTCONN, "it is not active";
+    ENOTACTIVE = libc::ENOANO, "it is not active";
     ETXTBSY = libc::ETXTBSY, "it was modified";
     ECHRNG = libc::ECHRNG, "a channel program used up its instructions";
     ENOTUNIQ = libc::ENOTUNIQ, "a name appears twice";

@@ -3,16 +3,25 @@
 //! Each method packs a typed request, issues one ioctl through the [door](crate::kernel) (where it takes more, it says so), and turns the answer
 //! into values or an [`Error`](crate::Error). Methods are named after their ioctl; searching the documentation for an `lzc_` name finds them too.
 
+mod activity;
 mod bookmark;
+mod bootenv;
 mod busy;
 mod call;
 mod dataset;
+mod device;
 mod diff;
 mod errno;
+mod error_log;
+mod event;
 mod feature;
+mod history;
 mod hold;
+mod import;
 mod key;
 mod pool;
+mod pool_property;
+mod pool_status;
 mod program;
 mod property;
 mod receive;
@@ -24,6 +33,8 @@ mod snapshot;
 mod space;
 mod topology;
 mod transfer;
+mod vdev;
+mod vdev_status;
 mod walk;
 mod zvol;
 
@@ -33,13 +44,22 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::kernel::{DevZfs, Kernel, Module};
 
+pub use activity::{DdtPrune, Initialize, PoolActivity, Prefetch, Scrub, Trim, TrimSpeed, Waited};
 pub use bookmark::Bookmark;
 pub use dataset::Create;
 pub use diff::{Change, ChangeKind, Diff, FileKind};
+pub use error_log::DamagedObject;
+pub use event::{Event, EventPlace, EventStopper, Events};
 pub use feature::{Compatibility, Features};
+pub use history::{History, HistoryEntry, HistoryRecord};
 pub use hold::{Hold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
+pub use import::{HostUse, ImportOptions, ImportSearch, ImportablePool, Rewind};
 pub use key::{Key, KeyChange};
-pub use pool::PoolSpec;
+pub use pool::{Export, PoolSpec};
+pub use pool_status::{
+    CheckpointStatus, FeatureState, PoolHealth, PoolStatus, ScanKind, ScanState, ScanStatus,
+    SuspendReason,
+};
 pub use program::Program;
 pub use receive::{ReceiveOptions, ReceiveStream, Received};
 pub use recursive::TreeDestroyed;
@@ -48,6 +68,10 @@ pub use snapshot::Destroy;
 pub use space::Space;
 pub use topology::{ASHIFT_RANGE, AllocationClass, Draid, Redundancy, Topology, VdevSpec};
 pub use transfer::{CancelHandle, Progress, Transfer};
+pub use vdev::{NewDevice, Offline};
+pub use vdev_status::{
+    VdevActivity, VdevActivityState, VdevKind, VdevReason, VdevState, VdevStats, VdevStatus,
+};
 
 /// OpenZFS behind a door: the handle every operation is a method of.
 ///

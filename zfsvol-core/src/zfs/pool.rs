@@ -3,14 +3,17 @@
 use super::Zfs;
 use super::call::{CallError, Operation};
 use super::feature::Features;
-use super::topology::{Topology, VdevSpec};
+use super::key::Key;
+use super::topology::{Check, Topology, VdevSpec};
 use crate::error::{BusyReason, Error, ErrorKind, Result};
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::name::{PoolName, pool_part};
-use crate::nvlist::{NvList, Value};
+use crate::nvlist::NvList;
+use crate::property::PropertySet;
 
 const CREATE: Operation = Operation::new(Ioc::POOL_CREATE, "create the pool");
 const DESTROY: Operation = Operation::new(Ioc::POOL_DESTROY, "destroy the pool");
+const EXPORT: Operation = Operation::new(Ioc::POOL_EXPORT, "export the pool");
 
 /// Room for what `POOL_CREATE` says of a device it refuses: two names.
 const CREATE_REPLY_BYTES: usize = 16 << 10;
@@ -26,25 +29,33 @@ const CREATE_REPLY_BYTES: usize = 16 << 10;
 /// zfs.create_pool(&"tank".parse()?, &spec)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct PoolSpec {
     /// The vdevs.
     pub topology: Topology,
     /// Features to enable.
     pub features: Features,
-    /// Properties of the pool, as the kernel takes them: numbers and indexes as `uint64`, texts as strings.
-    pub properties: NvList,
-    /// Properties of its root dataset, likewise.
-    pub root_properties: NvList,
-    /// The wrapping key of the root dataset (32 bytes), when its properties make it an encryption root.
-    pub root_key: Option<Vec<u8>>,
+    /// Properties of the pool.
+    pub properties: PropertySet,
+    /// Properties of its root dataset.
+    pub root_properties: PropertySet,
+    /// Makes the root dataset an encryption root with this key.
+    pub root_key: Option<Key>,
+    /// Take devices that are part of an exported pool, or of one that another host may have in use.
+    pub force: bool,
 }
 
 impl PoolSpec {
     /// A pool of these vdevs, with all features of the module.
     pub fn new(vdevs: impl IntoIterator<Item = VdevSpec>) -> Self {
-        let topology = Topology { vdevs: vdevs.into_iter().collect(), ..Topology::default() };
-        Self { topology, ..Self::default() }
+        Self {
+            topology: Topology { vdevs: vdevs.into_iter().collect(), ..Topology::default() },
+            features: Features::All,
+            properties: PropertySet::for_pool(),
+            root_properties: PropertySet::new(),
+            root_key: None,
+            force: false,
+        }
     }
 
     /// With sectors of 2 to the power of `ashift` bytes on every vdev that does not say otherwise.
@@ -61,8 +72,15 @@ impl PoolSpec {
         self
     }
 
+    /// Even from devices that are part of an exported pool, or of one that another host may have in use.
+    #[must_use]
+    pub fn force(mut self) -> Self {
+        self.force = true;
+        self
+    }
+
     fn to_properties(&self, zfs: &Zfs) -> Result<NvList> {
-        let mut properties = self.properties.clone();
+        let mut properties = pool_nvlist(&self.properties);
         if let Some(ashift) = self.topology.ashift {
             properties.insert("ashift", u64::from(ashift));
         }
@@ -73,26 +91,52 @@ impl PoolSpec {
         if let Features::Compatible(set) = &self.features {
             properties.insert("compatibility", set.set_name());
         }
-        if !self.root_properties.is_empty() {
-            properties.insert("root-props-nvl", self.root_properties.clone());
-        }
+        let mut root = self.root_properties.to_nvlist();
         if let Some(key) = &self.root_key {
-            let mut hidden = NvList::new();
-            hidden.insert("wkeydata", Value::Uint8Array(key.clone()));
-            properties.insert("hidden_args", hidden);
+            properties.insert("hidden_args", key.prepare_new(&mut root)?);
+        }
+        if !root.is_empty() {
+            properties.insert("root-props-nvl", root);
         }
         Ok(properties)
     }
 }
 
+/// How to export a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Export {
+    /// As it should be.
+    #[default]
+    Clean,
+    /// Even if another pool has one of its spares in use, `zpool export -f`.
+    Force,
+    /// Without marking its devices as exported, `zpool export -F`: as if this host had lost it. To import it elsewhere takes force.
+    WithoutMark,
+}
+
+/// Properties of a pool as the kernel takes them: features by their name alone.
+pub(super) fn pool_nvlist(properties: &PropertySet) -> NvList {
+    let mut list = properties.to_nvlist();
+    for (name, value) in properties.iter().filter(|(name, _)| name.starts_with("feature@")) {
+        if value.as_str() == Some("enabled") {
+            list.insert(name, 0_u64);
+        } else {
+            list.remove(name);
+        }
+    }
+    list
+}
+
 impl Zfs {
     /// Creates a pool from files or whole devices, which are used as they are: nothing is partitioned, and what is on them is
-    /// overwritten.
+    /// overwritten. A device that is part of another pool is refused, unless that pool was destroyed or [`PoolSpec::force`] is set; other
+    /// file systems are not looked for (one that is mounted is refused by the kernel).
     ///
     /// The root dataset is not mounted. The kernel writes the pool into its cache file (`/etc/zfs/zpool.cache`) unless the property
     /// `cachefile` says `none`.
     ///
-    /// Issues `ZFS_IOC_POOL_CREATE`.
+    /// Reads the labels of the devices and issues `ZFS_IOC_POOL_CREATE`.
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] when there is a pool of that name; [`ErrorKind::Busy`] when a device is mounted, or in use by a pool or another
@@ -104,7 +148,11 @@ impl Zfs {
         if spec.topology.vdevs.is_empty() {
             return Err(CREATE.error(ErrorKind::Invalid, name.as_str(), "it has no vdev"));
         }
-        let config = spec.topology.to_config(CREATE, name.as_str())?;
+        let check = Check { operation: CREATE, target: name.as_str() };
+        let config = spec.topology.to_config(check)?;
+        if !spec.force {
+            self.check_unused(spec.topology.devices(), check)?;
+        }
         let properties = spec.to_properties(self)?;
         let library = |error| CallError::library(CREATE, name.as_str(), error).into_error(self);
         let mut cmd = Cmd::new(name.as_str());
@@ -129,6 +177,25 @@ impl Zfs {
     pub fn destroy_pool(&self, name: &PoolName) -> Result<()> {
         let mut cmd = Cmd::new(name.as_str());
         self.call_cmd(DESTROY, &mut cmd).map_err(|error| self.busy_pool(name, error))?;
+        Ok(())
+    }
+
+    /// Exports a pool, so that it can be imported again here or on another host.
+    ///
+    /// Nothing of it may be mounted and no zvol open, whatever the [`Export`].
+    ///
+    /// Issues `ZFS_IOC_POOL_EXPORT`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such pool; [`ErrorKind::Busy`] when it is in use, with the mounts if that is why, or when
+    /// another pool has one of its spares in use; [`ErrorKind::InProgress`] when it is being exported;
+    /// [`ErrorKind::PoolSuspended`] when its devices do not answer.
+    #[doc(alias = "zpool_export")]
+    pub fn export_pool(&self, name: &PoolName, export: Export) -> Result<()> {
+        let mut cmd = Cmd::new(name.as_str());
+        cmd.cookie = u64::from(export != Export::Clean);
+        cmd.guid = u64::from(export == Export::WithoutMark);
+        self.call_cmd(EXPORT, &mut cmd).map_err(|error| self.busy_pool(name, error))?;
         Ok(())
     }
 

@@ -177,8 +177,7 @@ impl Topology {
     }
 
     /// The root vdev as the kernel reads it.
-    pub(super) fn to_config(&self, operation: Operation, target: &str) -> Result<NvList> {
-        let check = Check { operation, target };
+    pub(super) fn to_config(&self, check: Check<'_>) -> Result<NvList> {
         let mut root = NvList::new();
         root.insert("type", "root");
         let children: Result<Vec<_>> =
@@ -351,7 +350,7 @@ pub(super) fn leaf(path: &Path, ashift: Option<u8>, check: Check<'_>) -> Result<
 }
 
 /// An input/output error of a file or device that is meant for a pool.
-fn device_error(path: &Path, error: std::io::Error, check: Check<'_>) -> Error {
+pub(super) fn device_error(path: &Path, error: std::io::Error, check: Check<'_>) -> Error {
     let error = Error::io(check.operation.verb, error);
     let reason = format!("device '{}': {}", path.display(), error.reason());
     let named = Error::new(error.kind(), check.operation.verb, reason).with_target(check.target);
@@ -376,7 +375,7 @@ mod tests {
     }
 
     fn config(topology: &Topology) -> Result<NvList> {
-        topology.to_config(CREATE, "tank")
+        topology.to_config(Check { operation: CREATE, target: "tank" })
     }
 
     fn one(vdev: VdevSpec) -> Topology {
