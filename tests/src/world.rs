@@ -203,8 +203,8 @@ impl Arena {
 fn create_pool(zfs: &Zfs, pool: &PoolName, file: &Path) {
     let mut spec = PoolSpec::new([VdevSpec::single(file)]);
     // Not in the list of pools to import at boot, and its root dataset not mounted by whoever mounts everything.
-    spec.properties.insert("cachefile", "none");
-    spec.root_properties.insert("mountpoint", "none");
+    spec.properties.set("cachefile", "none").expect("a property of pools");
+    spec.root_properties.set("mountpoint", "none").expect("a property of file systems");
     zfs.create_pool(pool, &spec).expect("a pool for the case");
 }
 

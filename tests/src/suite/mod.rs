@@ -1,5 +1,6 @@
 //! The cases, one area a file. A file is known to the runner once [`all`] has it.
 
+mod activity;
 mod bookmark;
 mod busy;
 mod concurrency;
@@ -7,9 +8,12 @@ mod crosscheck;
 mod dataset;
 mod diff;
 mod door;
+mod event;
 mod hold;
+mod import;
 mod key;
 mod limits;
+mod pool;
 mod privilege;
 mod program;
 mod property;
@@ -17,6 +21,7 @@ mod receive;
 mod send;
 mod snapshot;
 mod transfer;
+mod vdev;
 mod world;
 mod zvol;
 
@@ -43,6 +48,11 @@ pub fn all() -> Vec<Case> {
         receive::cases(),
         transfer::cases(),
         diff::cases(),
+        pool::cases(),
+        import::cases(),
+        vdev::cases(),
+        activity::cases(),
+        event::cases(),
         crosscheck::cases(),
     ]
     .concat()
