@@ -13,6 +13,7 @@ mod hold;
 mod import;
 mod key;
 mod limits;
+mod mount;
 mod pool;
 mod privilege;
 mod program;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
         property::cases(),
         busy::cases(),
         zvol::cases(),
+        mount::cases(),
         door::cases(),
         limits::cases(),
         privilege::cases(),

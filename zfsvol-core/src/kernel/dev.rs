@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use super::cmd::Cmd;
 use super::errno::Errno;
-use super::host::{Access, BlockDevice, Handle, Host, MountEntry, MountRequest, UnmountFlags};
+use super::host::{
+    Access, BlockDevice, Handle, Host, MountEntry, MountFlags, MountPoint, MountRequest,
+    UnmountFlags,
+};
 use super::ioc::Ioc;
 use super::layout::{Buffers, Layout, Raw};
 use super::module::Module;
@@ -144,6 +147,14 @@ impl Host for DevZfs {
 
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
         mounts::unmount(path, flags)
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        mounts::prepare(request)
+    }
+
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
+        mounts::remove(path, flags)
     }
 
     fn open_block(

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{
-    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountRequest,
-    UnmountFlags,
+    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::name::DatasetName;
 
@@ -213,6 +213,14 @@ impl Host for Fault {
 
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
         self.inner.host().unmount(path, flags)
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        self.inner.host().prepare_mount_point(request)
+    }
+
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
+        self.inner.host().remove_mount_point(path, flags)
     }
 
     fn open_block(

@@ -39,6 +39,19 @@ pub trait Host: Send + Sync {
     /// The errno of `umount2(2)`.
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno>;
 
+    /// Makes the directory that `request` mounts on, with its parents, if there is none, and says whether anything is in it.
+    ///
+    /// # Errors
+    /// The errno of `mkdir(2)`; `ENOTDIR` when it is no directory; `ENOENT` when it is not there and
+    /// [`MountFlags::EXISTING_DIRECTORY`] is asked for; `ELOOP` for a symbolic link with [`MountFlags::NO_SYMLINKS`].
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno>;
+
+    /// Removes the directory that something was mounted on.
+    ///
+    /// # Errors
+    /// The errno of `rmdir(2)`: `ENOTEMPTY` when there is anything in it.
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno>;
+
     /// Opens the block device of a zvol, which can appear a moment after the zvol was created: waits for it up to `wait`.
     ///
     /// # Errors
@@ -137,6 +150,10 @@ bitflags::bitflags! {
         const STRICT_ATIME = 1 << 7;
         /// No part of the path may be a symbolic link: `ELOOP` if one is.
         const NO_SYMLINKS = 1 << 8;
+        /// The directory must be there already.
+        const EXISTING_DIRECTORY = 1 << 9;
+        /// Mandatory locks are honoured, where Linux still has them (before 5.15).
+        const MANDATORY_LOCKS = 1 << 10;
     }
 }
 
@@ -149,6 +166,15 @@ bitflags::bitflags! {
         /// Out of sight now, gone when the last user is.
         const DETACH = 1 << 1;
     }
+}
+
+/// What is in a directory to mount on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountPoint {
+    /// Nothing.
+    Empty,
+    /// Something that the mount would hide, another mount among it.
+    Filled,
 }
 
 /// What to mount, and how.

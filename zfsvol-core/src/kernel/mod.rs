@@ -30,7 +30,8 @@ pub use dev::DevZfs;
 pub use errno::Errno;
 pub use fault::{Fault, FaultRule};
 pub use host::{
-    Access, BlockDevice, Handle, Host, MountEntry, MountFlags, MountRequest, UnmountFlags,
+    Access, BlockDevice, Handle, Host, MountEntry, MountFlags, MountPoint, MountRequest,
+    UnmountFlags,
 };
 pub use ioc::Ioc;
 pub use module::{Module, ModuleVersion};

@@ -1,15 +1,17 @@
 //! Mounts of a real host: `/proc/self/mountinfo`, `mount(2)` and `umount2(2)`.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::errno::Errno;
-use super::host::{MountEntry, MountFlags, MountRequest, UnmountFlags};
+use super::host::{MountEntry, MountFlags, MountPoint, MountRequest, UnmountFlags};
 
 /// Every ZFS mount in this process's mount namespace.
 pub(super) fn list() -> Result<Vec<MountEntry>, Errno> {
@@ -47,12 +49,75 @@ pub(super) fn unmount(path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
     nix::mount::umount2(path, mnt).map_err(|errno| Errno(errno as i32))
 }
 
+/// Makes the directory if it is not there, and looks into it.
+pub(super) fn prepare(request: &MountRequest) -> Result<MountPoint, Errno> {
+    let create = !request.flags.contains(MountFlags::EXISTING_DIRECTORY);
+    let entries = if request.flags.contains(MountFlags::NO_SYMLINKS) {
+        let directory = create_without_symlinks(&request.path, create)?;
+        read_dir(&Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()))
+    } else {
+        if create && std::fs::symlink_metadata(&request.path).is_err() {
+            std::fs::create_dir_all(&request.path).map_err(|error| errno(&error))?;
+        }
+        read_dir(&request.path)
+    };
+    Ok(if entries?.next().is_none() { MountPoint::Empty } else { MountPoint::Filled })
+}
+
+/// Removes the directory if it is empty.
+pub(super) fn remove(path: &Path, flags: MountFlags) -> Result<(), Errno> {
+    if !flags.contains(MountFlags::NO_SYMLINKS) {
+        return std::fs::remove_dir(path).map_err(|error| errno(&error));
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::EINVAL);
+    };
+    let parent = open_without_symlinks(parent)?;
+    unlinkat(parent, name, UnlinkatFlags::RemoveDir).map_err(|errno| Errno(errno as i32))
+}
+
+fn read_dir(path: &Path) -> Result<std::fs::ReadDir, Errno> {
+    std::fs::read_dir(path).map_err(|error| errno(&error))
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Goes down the path one directory at a time, and makes those that are not there if it may.
+fn create_without_symlinks(path: &Path, create: bool) -> Result<OwnedFd, Errno> {
+    let mut directory = open_without_symlinks(Path::new("/"))?;
+    for part in path.components() {
+        let name = match part {
+            Component::RootDir => continue,
+            Component::Normal(name) => name,
+            _ => return Err(Errno::EINVAL),
+        };
+        directory = match open_at(&directory, Path::new(name)) {
+            Err(Errno::ENOENT) if create => {
+                // Somebody else's is as good.
+                match mkdirat(&directory, name, Mode::from_bits_truncate(0o755)) {
+                    Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+                    Err(errno) => return Err(Errno(errno as i32)),
+                }
+                open_at(&directory, Path::new(name))?
+            }
+            other => other?,
+        };
+    }
+    Ok(directory)
+}
+
 /// The directory itself, so that nothing on the way to it can be exchanged between the look and the mount.
 fn open_without_symlinks(path: &Path) -> Result<OwnedFd, Errno> {
+    open_at(AT_FDCWD, path)
+}
+
+fn open_at(directory: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    openat2(AT_FDCWD, path, how).map_err(|errno| Errno(errno as i32))
+    openat2(directory, path, how).map_err(|errno| Errno(errno as i32))
 }
 
 fn ms_flags(flags: MountFlags) -> MsFlags {
@@ -65,6 +130,7 @@ fn ms_flags(flags: MountFlags) -> MsFlags {
         (MountFlags::RELATIME, MsFlags::MS_RELATIME),
         (MountFlags::REMOUNT, MsFlags::MS_REMOUNT),
         (MountFlags::STRICT_ATIME, MsFlags::MS_STRICTATIME),
+        (MountFlags::MANDATORY_LOCKS, MsFlags::MS_MANDLOCK),
     ]
     .into_iter()
     .filter(|(flag, _)| flags.contains(*flag))
@@ -153,6 +219,35 @@ mod tests {
         assert_eq!(open_without_symlinks(&real.join("link/b")).unwrap_err(), Errno::ELOOP);
         assert_eq!(open_without_symlinks(&real.join("link")).unwrap_err(), Errno::ELOOP);
         assert_eq!(open_without_symlinks(&real.join("none")).unwrap_err(), Errno::ENOENT);
+    }
+
+    #[test]
+    fn directories_are_made_looked_into_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(directory.path()).unwrap();
+        std::os::unix::fs::symlink("/tmp", real.join("link")).unwrap();
+        for flags in [MountFlags::empty(), MountFlags::NO_SYMLINKS] {
+            let request = |name: &str, more| {
+                let mut request = MountRequest::new("tank/a", real.join(name));
+                request.flags = flags | more;
+                request
+            };
+            let none = MountFlags::empty();
+            let existing = MountFlags::EXISTING_DIRECTORY;
+            assert_eq!(prepare(&request("a/b", existing)), Err(Errno::ENOENT));
+            assert_eq!(prepare(&request("a/b", none)), Ok(MountPoint::Empty));
+            assert_eq!(prepare(&request("a/b", existing)), Ok(MountPoint::Empty));
+            assert_eq!(prepare(&request("a", none)), Ok(MountPoint::Filled));
+            assert_eq!(remove(&real.join("a"), flags), Err(Errno::ENOTEMPTY));
+            assert_eq!(remove(&real.join("a/b"), flags), Ok(()));
+            assert_eq!(remove(&real.join("a"), flags), Ok(()));
+            std::fs::write(real.join("file"), "").unwrap();
+            assert_eq!(prepare(&request("file", none)), Err(Errno::ENOTDIR));
+        }
+        let mut request = MountRequest::new("tank/a", real.join("link/zfsvol-test-none"));
+        request.flags = MountFlags::NO_SYMLINKS;
+        // openat2(2) says of a link that is wanted as a directory that it is none.
+        assert!(matches!(prepare(&request), Err(Errno::ELOOP | Errno::ENOTDIR)));
     }
 
     #[test]

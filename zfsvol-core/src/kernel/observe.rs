@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountRequest,
-    UnmountFlags,
+    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::name::DatasetName;
 
@@ -19,7 +19,8 @@ type After = dyn Fn(&Call<'_>, &Outcome) + Send + Sync;
 /// audit.
 ///
 /// The callbacks run on the thread that calls, so what they take, the caller waits for; several run at once when several threads call. A refused
-/// call is shown to the second callback too. Looking at the host's versions, mounts and handles is not shown.
+/// call is shown to the second callback too. Looking at the host's versions, mounts and handles is not
+/// shown, nor is making and removing the directories that are mounted on.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -220,6 +221,14 @@ impl Host for Observe {
 
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
         self.observed(&Call::Unmount { path, flags }, |host| host.unmount(path, flags))
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        self.inner.host().prepare_mount_point(request)
+    }
+
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
+        self.inner.host().remove_mount_point(path, flags)
     }
 
     fn open_block(

@@ -172,7 +172,8 @@ const TABLE: &[Rule] = &[
     row(Ioc::DSOBJ_TO_DSNAME, Reads, Beyond, &[Pool]),
     row(Ioc::OBJ_TO_PATH, Reads, Named, &[Name]),
     row(Ioc::POOL_SET_PROPS, Changes, Beyond, &[Pool]),
-    row(Ioc::POOL_GET_PROPS, Reads, Beyond, &[Pool]),
+    // `Subtree` lets through what says where file systems are mounted, and no more.
+    row(Ioc::POOL_GET_PROPS, Reads, Named, &[Pool]),
     // Hands rights to users who do not come through this door.
     row(Ioc::SET_FSACL, Changes, Beyond, &[Name]),
     // Answers with what is granted on the parents too.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::policy::{self, Effect};
 use super::{
     Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
-    MountRequest, UnmountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::name::DatasetName;
 use crate::nvlist::{NvList, Value};
@@ -125,6 +125,17 @@ impl Host for ReadOnly {
             Some(_) => self.host().unmount(path, flags),
             None => Err(Errno::EINVAL),
         }
+    }
+
+    /// Makes no directory: it could be one in a dataset.
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        let mut request = request.clone();
+        request.flags |= MountFlags::EXISTING_DIRECTORY;
+        self.host().prepare_mount_point(&request)
+    }
+
+    fn remove_mount_point(&self, _path: &Path, _flags: MountFlags) -> Result<(), Errno> {
+        Err(Errno::EROFS)
     }
 
     fn open_block(

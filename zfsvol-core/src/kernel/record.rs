@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::recording::{self, Event};
 use super::{
-    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountRequest,
-    UnmountFlags,
+    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::name::DatasetName;
 
@@ -125,6 +125,18 @@ impl Host for Record {
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
         let result = self.inner.host().unmount(path, flags);
         self.write(&Event::unmount(path, flags, result));
+        result
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        let result = self.inner.host().prepare_mount_point(request);
+        self.write(&Event::prepare(request, result));
+        result
+    }
+
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
+        let result = self.inner.host().remove_mount_point(path, flags);
+        self.write(&Event::remove(path, flags, result));
         result
     }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{
-    Cmd, Errno, Ioc, Module, ModuleVersion, MountEntry, MountRequest, ObjectStat, ObjsetStats,
-    UnmountFlags,
+    Cmd, Errno, Ioc, Module, ModuleVersion, MountEntry, MountFlags, MountPoint, MountRequest,
+    ObjectStat, ObjsetStats, UnmountFlags,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::{self, Encoding, NvList, Value};
@@ -38,6 +38,8 @@ pub(super) enum Call {
     Mounts,
     Mount,
     Unmount,
+    Prepare,
+    Remove,
 }
 
 impl Call {
@@ -47,6 +49,8 @@ impl Call {
             Self::Mounts => "mounts",
             Self::Mount => "mount",
             Self::Unmount => "unmount",
+            Self::Prepare => "prepare",
+            Self::Remove => "remove",
         }
     }
 
@@ -55,6 +59,8 @@ impl Call {
             (0, Some("mounts")) => Some(Self::Mounts),
             (0, Some("mount")) => Some(Self::Mount),
             (0, Some("unmount")) => Some(Self::Unmount),
+            (0, Some("prepare")) => Some(Self::Prepare),
+            (0, Some("remove")) => Some(Self::Remove),
             (number, None) => Ioc::from_number(number).map(Self::Ioctl),
             _ => None,
         }
@@ -76,19 +82,32 @@ impl Event {
     }
 
     pub(super) fn mount(request: &MountRequest, result: Result<(), Errno>) -> Self {
-        let mut list = NvList::new();
-        put_bytes(&mut list, "name", request.dataset.as_bytes());
-        put_bytes(&mut list, "path", request.path.as_os_str().as_bytes());
-        put_bytes(&mut list, "data", request.data.as_bytes());
-        put_u64(&mut list, "flags", request.flags.bits().into());
-        Self { call: Call::Mount, request: list, result, answer: NvList::new() }
+        Self { call: Call::Mount, request: mount_list(request), result, answer: NvList::new() }
     }
 
     pub(super) fn unmount(path: &Path, flags: UnmountFlags, result: Result<(), Errno>) -> Self {
-        let mut list = NvList::new();
-        put_bytes(&mut list, "path", path.as_os_str().as_bytes());
-        put_u64(&mut list, "flags", flags.bits().into());
-        Self { call: Call::Unmount, request: list, result, answer: NvList::new() }
+        let request = path_list(path, flags.bits());
+        Self { call: Call::Unmount, request, result, answer: NvList::new() }
+    }
+
+    pub(super) fn prepare(request: &MountRequest, result: Result<MountPoint, Errno>) -> Self {
+        let mut answer = NvList::new();
+        put_u64(&mut answer, "filled", u64::from(result == Ok(MountPoint::Filled)));
+        let request = mount_list(request);
+        Self { call: Call::Prepare, request, result: result.map(|_| ()), answer }
+    }
+
+    pub(super) fn remove(path: &Path, flags: MountFlags, result: Result<(), Errno>) -> Self {
+        let request = path_list(path, flags.bits());
+        Self { call: Call::Remove, request, result, answer: NvList::new() }
+    }
+
+    /// What was in the directory, as the answer has it.
+    pub(super) fn mount_point(&self) -> MountPoint {
+        match self.answer.get_u64("filled") {
+            Some(1) => MountPoint::Filled,
+            _ => MountPoint::Empty,
+        }
     }
 
     /// The mounts in the answer.
@@ -100,6 +119,20 @@ impl Event {
         });
         entries.collect()
     }
+}
+
+fn mount_list(request: &MountRequest) -> NvList {
+    let mut list = path_list(&request.path, request.flags.bits());
+    put_bytes(&mut list, "name", request.dataset.as_bytes());
+    put_bytes(&mut list, "data", request.data.as_bytes());
+    list
+}
+
+fn path_list(path: &Path, flags: u32) -> NvList {
+    let mut list = NvList::new();
+    put_bytes(&mut list, "path", path.as_os_str().as_bytes());
+    put_u64(&mut list, "flags", flags.into());
+    list
 }
 
 /// The request in `cmd`, without what only this run can use: descriptors, and keys.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::recording::{self, Call, Event};
 use super::{
-    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountRequest,
-    UnmountFlags,
+    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::error::Result;
 use crate::name::DatasetName;
@@ -229,6 +229,17 @@ impl Host for Replay {
 
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
         let asked = Event::unmount(path, flags, Ok(()));
+        self.take(asked.call, &asked.request).map_err(|_| Errno::EPROTO)?.result
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        let asked = Event::prepare(request, Ok(MountPoint::Empty));
+        let event = self.take(asked.call, &asked.request).map_err(|_| Errno::EPROTO)?;
+        event.result.map(|()| event.mount_point())
+    }
+
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
+        let asked = Event::remove(path, flags, Ok(()));
         self.take(asked.call, &asked.request).map_err(|_| Errno::EPROTO)?.result
     }
 

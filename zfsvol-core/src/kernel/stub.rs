@@ -1,13 +1,13 @@
 //! A kernel for unit tests: a closure answers, the rest is what the test says.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use super::{
-    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountRequest,
-    UnmountFlags,
+    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::name::DatasetName;
 use crate::nvlist::{NvList, Value};
@@ -21,6 +21,7 @@ pub(crate) struct Stub {
     calls: Mutex<Vec<(Ioc, Cmd)>>,
     mounts: Mutex<Vec<MountEntry>>,
     requests: Mutex<Vec<MountRequest>>,
+    mount_fails: Option<(PathBuf, Errno)>,
 }
 
 impl Stub {
@@ -33,11 +34,18 @@ impl Stub {
             calls: Mutex::default(),
             mounts: Mutex::default(),
             requests: Mutex::default(),
+            mount_fails: None,
         }
     }
 
     pub(crate) fn with_mounts(self, mounts: impl IntoIterator<Item = MountEntry>) -> Self {
         *self.mounts.lock().unwrap() = mounts.into_iter().collect();
+        self
+    }
+
+    /// Refuses to mount on `path`.
+    pub(crate) fn failing_to_mount(mut self, path: &str, errno: Errno) -> Self {
+        self.mount_fails = Some((path.into(), errno));
         self
     }
 
@@ -96,6 +104,10 @@ impl Host for Stub {
 
     fn mount(&self, request: &MountRequest) -> Result<(), Errno> {
         self.requests.lock().unwrap().push(request.clone());
+        match &self.mount_fails {
+            Some((path, errno)) if *path == request.path => return Err(*errno),
+            _ => {}
+        }
         let entry = MountEntry::new(request.dataset.clone(), request.path.clone(), "rw");
         self.mounts.lock().unwrap().push(entry);
         Ok(())
@@ -105,6 +117,15 @@ impl Host for Stub {
         let mut mounts = self.mounts.lock().unwrap();
         let place = mounts.iter().rposition(|mount| mount.path == path).ok_or(Errno::EINVAL)?;
         mounts.remove(place);
+        Ok(())
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        let is_filled = request.path.ends_with("filled");
+        Ok(if is_filled { MountPoint::Filled } else { MountPoint::Empty })
+    }
+
+    fn remove_mount_point(&self, _path: &Path, _flags: MountFlags) -> Result<(), Errno> {
         Ok(())
     }
 

@@ -10,16 +10,17 @@ use std::time::Duration;
 use super::policy::{self, Reach};
 use super::{
     Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
-    MountRequest, UnmountFlags,
+    MountPoint, MountRequest, UnmountFlags,
 };
 use crate::name::DatasetName;
 use crate::nvlist::NvList;
 
 /// Lets through what concerns one dataset, its snapshots and bookmarks, and everything below it. To hand a tenant a corner of a pool.
 ///
-/// - What is outside does not exist: a request that names it gets `ENOENT`, whether it is there or not. Pools, and every ioctl that
-///   reaches further than the names in it (pool properties, events, channel programs, delegated rights), are refused with `EPERM`.
+/// - What is outside does not exist: a request that names it gets `ENOENT`, whether it is there or not. Every ioctl that reaches
+///   further than the names in it (of pools, events, channel programs, delegated rights) is refused with `EPERM`.
 /// - An ioctl that this library does not know is refused.
+/// - Of the pool's properties only those are shown that say how file systems are mounted, `altroot` and `readonly`.
 /// - Replies are cleared of names from outside: the origin of a clone, the clones of a snapshot, an encryption root elsewhere. Such a
 ///   clone looks like no clone, and can be neither promoted nor made.
 /// - The root itself can be used and cannot be destroyed, renamed or replaced, nor its limits (quotas, reservations, number of datasets) and
@@ -144,9 +145,21 @@ impl Host for Subtree {
         if !self.may_mount_on(&request.path) {
             return Err(Errno::EPERM);
         }
-        let mut request = request.clone();
-        request.flags |= MountFlags::NO_SYMLINKS;
-        self.inner.host().mount(&request)
+        self.inner.host().mount(&without_symlinks(request))
+    }
+
+    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
+        if !self.may_mount_on(&request.path) {
+            return Err(Errno::EPERM);
+        }
+        self.inner.host().prepare_mount_point(&without_symlinks(request))
+    }
+
+    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
+        if !self.may_mount_on(path) {
+            return Err(Errno::EPERM);
+        }
+        self.inner.host().remove_mount_point(path, flags | MountFlags::NO_SYMLINKS)
     }
 
     fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
@@ -169,6 +182,13 @@ impl Host for Subtree {
         }
         self.inner.host().open_block(zvol, access, wait)
     }
+}
+
+/// The same, with none of a tenant's symbolic links leading out on the way.
+fn without_symlinks(request: &MountRequest) -> MountRequest {
+    let mut request = request.clone();
+    request.flags |= MountFlags::NO_SYMLINKS;
+    request
 }
 
 #[cfg(test)]

@@ -15,6 +15,13 @@ impl Subtree {
             Ioc::OBJSET_STATS | Ioc::DATASET_LIST_NEXT | Ioc::SNAPSHOT_LIST_NEXT => {
                 self.rewrite(cmd, Self::conceal_properties)?;
             }
+            Ioc::POOL_GET_PROPS => self.rewrite(cmd, |_, properties| {
+                let kept = ["altroot", "readonly"];
+                *properties = std::mem::take(properties)
+                    .into_iter()
+                    .filter(|(name, _)| kept.contains(&name.as_str()))
+                    .collect();
+            })?,
             // A clone without a snapshot of its own is rolled back to its origin.
             Ioc::ROLLBACK => self.rewrite(cmd, |this, reply| {
                 if reply.get_str("target").is_some_and(|target| !this.is_within(target)) {

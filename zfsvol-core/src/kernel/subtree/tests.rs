@@ -26,6 +26,9 @@ fn door() -> (Arc<Stub>, Subtree) {
             answer(cmd, [("clones", property(clones)), ("encryptionroot", property("tank"))])
         }
         (Ioc::OBJSET_STATS, "tank/a/garbage") => cmd.put_reply(&[1, 2, 3, 4, 5]),
+        (Ioc::POOL_GET_PROPS, _) => {
+            answer(cmd, [("altroot", property("/mnt")), ("size", property(7_u64))])
+        }
         (Ioc::ROLLBACK, _) => answer(cmd, [("target", "tank/x@s")]),
         (Ioc::DATASET_LIST_NEXT, _) => {
             cmd.name = "tank/a/b".into();
@@ -291,6 +294,17 @@ fn a_reply_that_cannot_be_cleared_is_not_shown() {
     cmd.reply_max = 4096;
     door.ioctl(Ioc::ROLLBACK, &mut cmd).unwrap();
     assert_eq!(NvList::from_bytes(cmd.reply()).unwrap(), NvList::new());
+}
+
+#[test]
+fn of_the_pool_only_how_it_is_mounted_is_shown() {
+    let (_, door) = door();
+    let mut cmd = Cmd::new("tank");
+    cmd.reply_max = 4096;
+    door.ioctl(Ioc::POOL_GET_PROPS, &mut cmd).unwrap();
+    let shown = NvList::from_bytes(cmd.reply()).unwrap();
+    assert_eq!(shown, list([("altroot", property("/mnt"))]));
+    assert_eq!(door.ioctl(Ioc::POOL_GET_PROPS, &mut Cmd::new("dozer")), Err(Errno::ENOENT));
 }
 
 #[test]
