@@ -13,6 +13,7 @@ mod hold;
 mod import;
 mod key;
 mod limits;
+mod missing;
 mod mount;
 mod pool;
 mod privilege;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         mount::cases(),
         door::cases(),
         limits::cases(),
+        missing::cases(),
         privilege::cases(),
         concurrency::cases(),
         send::cases(),
