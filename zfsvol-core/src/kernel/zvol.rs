@@ -62,8 +62,7 @@ impl Zvols {
                 match open_as(&path, zvol.as_str(), access == Access::ReadWrite) {
                     Ok(Some(file)) => return Ok(Box::new(Device { file, path })),
                     // Gone, or another zvol's by now, or opened while another thread changes the pools: look again.
-                    Ok(None)
-                    | Err(Errno::ENXIO | Errno::ENOENT | Errno::ENODEV | ERESTARTSYS) => {}
+                    Ok(None) | Err(Errno::ENXIO | Errno::ENOENT | Errno::ENODEV | ERESTARTSYS) => {}
                     Err(errno) => return Err(errno),
                 }
             }
