@@ -13,7 +13,7 @@ mod hold;
 mod import;
 mod key;
 mod limits;
-mod missing;
+mod list;
 mod mount;
 mod pool;
 mod privilege;
@@ -39,13 +39,13 @@ pub fn all() -> Vec<Case> {
         hold::cases(),
         key::cases(),
         program::cases(),
-        property::cases(),
         busy::cases(),
         zvol::cases(),
         mount::cases(),
         door::cases(),
+        property::cases(),
+        list::cases(),
         limits::cases(),
-        missing::cases(),
         privilege::cases(),
         concurrency::cases(),
         send::cases(),

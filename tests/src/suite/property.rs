@@ -468,10 +468,11 @@ fn same_as_the_command(world: &World, name: &str) {
             "compression" | "relatime" => source == "default" && world.release() < (2, 2),
             _ => false,
         };
-        // A property newer than the module has its default for the command.
+        // A property newer than the module has its default for the command, which is of 2.3 and takes its own defaults for those of any module.
         let unknown =
             !world.zfs().module().dataset_properties.contains(property) && !property.contains(':');
-        if !(unknown || same_word || ours == (value.to_owned(), source.to_owned())) {
+        let default = source == "default" && ours.1 == source && world.release() != (2, 3);
+        if !(unknown || default || same_word || ours == (value.to_owned(), source.to_owned())) {
             differences.push(format!("{property}: {ours:?}, not {value} {source}"));
         }
     }

@@ -110,7 +110,8 @@ impl Properties {
         self.0.insert(name.into(), Property { value, source });
     }
 
-    pub(crate) fn take(&mut self, name: &str) -> Option<Property> {
+    /// Takes a property out.
+    pub fn remove(&mut self, name: &str) -> Option<Property> {
         self.0.remove(name)
     }
 }

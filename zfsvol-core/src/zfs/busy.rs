@@ -117,8 +117,8 @@ impl Zfs {
                 None => self.is_receiving(dataset, &cmd).then_some(BusyReason::Receiving),
             }
         });
-        let mut children = self.list(Ioc::DATASET_LIST_NEXT, dataset, 0);
-        children.extend(self.list(Ioc::SNAPSHOT_LIST_NEXT, dataset, 0));
+        let mut children = self.names_in(Ioc::DATASET_LIST_NEXT, dataset, 0);
+        children.extend(self.names_in(Ioc::SNAPSHOT_LIST_NEXT, dataset, 0));
         children.truncate(CHILDREN_MAX);
         receive
             .into_iter()
@@ -167,11 +167,11 @@ impl Zfs {
         let (dataset, _) = snapshot.split_once('@')?;
         let (cmd, _) = self.stats(snapshot)?;
         let after = cmd.objset_stats.creation_txg.saturating_add(1);
-        some(self.list(Ioc::SNAPSHOT_LIST_NEXT, dataset, after)).map(BusyReason::Newer)
+        some(self.names_in(Ioc::SNAPSHOT_LIST_NEXT, dataset, after)).map(BusyReason::Newer)
     }
 
     /// The first children or snapshots of a dataset, in the kernel's order.
-    fn list(&self, ioc: Ioc, dataset: &str, txg_min: u64) -> Vec<String> {
+    fn names_in(&self, ioc: Ioc, dataset: &str, txg_min: u64) -> Vec<String> {
         let mut range = NvList::new();
         range.insert("snap_iter_min_txg", Value::Uint64(txg_min));
         let range = (txg_min > 0).then(|| range.to_bytes().ok()).flatten();

@@ -19,6 +19,7 @@ mod history;
 mod hold;
 mod import;
 mod key;
+mod list;
 mod mount;
 mod pool;
 mod pool_property;
@@ -56,6 +57,7 @@ pub use history::{History, HistoryEntry, HistoryRecord};
 pub use hold::{Hold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
 pub use import::{HostUse, ImportOptions, ImportSearch, ImportablePool, Rewind};
 pub use key::{Key, KeyChange};
+pub use list::{Dataset, List, Listing, Names};
 pub use mount::{MountOptions, MountOutcome, MountPath, NotMountable, TreeMounted, UnmountOutcome};
 pub use pool::{Export, PoolSpec};
 pub use pool_status::{

@@ -41,7 +41,7 @@ impl Zfs {
         let (stats, reply) = self.objset_stats(name.as_ref())?;
         let (kind, head) = kind_of(&stats);
         let filesystem = kind == DatasetKind::Filesystem;
-        let altroot = if filesystem { self.altroot(name.as_ref())? } else { None };
+        let altroot = if filesystem { self.altroot_of(name.as_ref())? } else { None };
         let mount = if filesystem { self.mount_of(name.as_ref())? } else { None };
         let reading = Reading {
             name: name.as_ref(),
@@ -70,7 +70,7 @@ impl Zfs {
         let (stats, reply) = self.objset_stats(name.as_ref())?;
         let (kind, head) = kind_of(&stats);
         let altroot = match property {
-            "mountpoint" => self.altroot(name.as_ref())?,
+            "mountpoint" => self.altroot_of(name.as_ref())?,
             _ => None,
         };
         let mount = match may_be_overridden(property) && kind == DatasetKind::Filesystem {
@@ -90,7 +90,7 @@ impl Zfs {
         if ZPL.contains(&property) && head == DatasetTypes::FILESYSTEM && !stats.inconsistent {
             reading.add_zpl(&mut found, &self.zpl_properties(name.as_ref())?);
         }
-        Ok(found.take(property))
+        Ok(found.remove(property))
     }
 
     /// The values that came with a stream, whether or not a local value hides them; empty for a dataset that never received any.
@@ -263,14 +263,15 @@ impl Zfs {
     }
 
     /// The directory below which the pool's file systems are mounted, if it is not `/`.
-    pub(super) fn altroot(&self, name: &str) -> Result<Option<String>> {
-        let pool = name.split(['/', '@']).next().unwrap_or(name);
-        let mut cmd = Cmd::new(pool);
-        cmd.reply_max = REPLY_BYTES_FIRST;
-        let reply =
-            self.call_cmd(POOL_PROPERTIES, &mut cmd).map_err(|error| error.into_error(self))?;
+    pub(super) fn altroot(&self, pool: &PoolName) -> Result<Option<String>> {
+        let reply = self.raw_pool_properties(POOL_PROPERTIES, pool)?;
         let altroot = reply.get_list("altroot").and_then(|list| list.get_str("value"));
         Ok(altroot.filter(|path| path.starts_with('/')).map(ToOwned::to_owned))
+    }
+
+    /// The same for the pool that a dataset or snapshot is in.
+    fn altroot_of(&self, name: &str) -> Result<Option<String>> {
+        self.altroot(&name.split(['/', '@']).next().unwrap_or(name).parse()?)
     }
 
     fn mount_of(&self, name: &str) -> Result<Option<MountEntry>> {
