@@ -2,20 +2,12 @@
 //!
 //! `struct drr_begin` inside `dmu_replay_record_t`, OpenZFS 2.3 `include/sys/zfs_ioctl.h`. It is in the byte order of the machine that sent.
 
+use super::{Begin, Header, Record, STREAM_MAGIC};
 use crate::nvlist::ByteOrder;
 use crate::units::{Bytes, Guid};
 
 /// Bytes of a record, this one included: `sizeof (dmu_replay_record_t)`.
 pub const BEGIN_RECORD_BYTES: usize = 312;
-
-/// What a begin record starts its contents with: `DMU_BACKUP_MAGIC`.
-const MAGIC: u64 = 0x2_f5ba_cbac;
-
-/// `DRR_BEGIN`.
-const TYPE_BEGIN: u32 = 0;
-
-/// Bytes of the name: `MAXNAMELEN`.
-const NAME_BYTES: usize = 256;
 
 bitflags::bitflags! {
     /// What a stream contains that not every receiver can handle: `DMU_BACKUP_FEATURE_*`.
@@ -130,78 +122,72 @@ impl BeginRecord {
     /// # Errors
     /// When it is none.
     pub fn parse(record: &[u8; BEGIN_RECORD_BYTES]) -> Result<Self, BeginRecordError> {
-        let mut fields = Fields { rest: record, byte_order: ByteOrder::Little };
-        fields.byte_order = [ByteOrder::Little, ByteOrder::Big]
+        [ByteOrder::Little, ByteOrder::Big]
             .into_iter()
-            .find(|order| Fields { rest: record, byte_order: *order }.magic() == MAGIC)
-            .ok_or(BeginRecordError::Magic)?;
-        if fields.u32() != TYPE_BEGIN {
-            return Err(BeginRecordError::Magic);
-        }
-        let payload = Bytes::new(fields.u32().into());
-        fields.u64();
-        let version_info = fields.u64();
-        let header_type = match version_info & 0b11 {
-            1 => HeaderType::Substream,
-            2 => HeaderType::Compound,
-            other => return Err(BeginRecordError::HeaderType(other)),
-        };
-        // `DMU_GET_FEATUREFLAGS`: 56 bits behind the kind.
-        let features = StreamFeatures::from_bits_retain((version_info >> 2) & ((1 << 56) - 1));
+            .find_map(|byte_order| match Header::from_bytes(*record, byte_order).record() {
+                Some(Record::Begin(begin)) if begin.magic == STREAM_MAGIC => {
+                    Some((byte_order, begin))
+                }
+                _ => None,
+            })
+            .ok_or(BeginRecordError::Magic)
+            .and_then(|(byte_order, begin)| Self::new(byte_order, &begin))
+    }
+
+    fn new(byte_order: ByteOrder, begin: &Begin) -> Result<Self, BeginRecordError> {
         Ok(Self {
-            byte_order: fields.byte_order,
-            header_type,
-            features,
-            payload,
-            creation_time: fields.u64(),
-            objset_type: fields.u32(),
-            flags: BeginFlags::from_bits_retain(fields.u32()),
-            to_guid: Guid::new(fields.u64()),
-            from_guid: Some(Guid::new(fields.u64())).filter(|guid| guid.get() != 0),
-            to_name: fields.name(),
+            byte_order,
+            header_type: begin.header_type().map_err(BeginRecordError::HeaderType)?,
+            features: begin.features(),
+            payload: Bytes::new(begin.payload_bytes.into()),
+            creation_time: begin.creation_time,
+            objset_type: begin.objset_type,
+            flags: begin.flags,
+            to_guid: begin.to_guid,
+            from_guid: Some(begin.from_guid).filter(|guid| guid.get() != 0),
+            to_name: begin.to_name.to_string(),
         })
     }
 }
 
-/// The fields of a record, one after the other.
-#[derive(Clone, Copy)]
-struct Fields<'a> {
-    rest: &'a [u8],
-    byte_order: ByteOrder,
-}
+impl StreamFeatures {
+    /// Each feature by its name in OpenZFS, without `DMU_BACKUP_FEATURE_` and in lower case.
+    const NAMES: [(Self, &'static str); 16] = [
+        (Self::DEDUP, "dedup"),
+        (Self::DEDUP_PROPERTIES, "dedupprops"),
+        (Self::SPILL, "sa_spill"),
+        (Self::EMBED_DATA, "embed_data"),
+        (Self::LZ4, "lz4"),
+        (Self::LARGE_BLOCKS, "large_blocks"),
+        (Self::RESUMING, "resuming"),
+        (Self::REDACTED, "redacted"),
+        (Self::COMPRESSED, "compressed"),
+        (Self::LARGE_DNODE, "large_dnode"),
+        (Self::RAW, "raw"),
+        (Self::ZSTD, "zstd"),
+        (Self::HOLDS, "holds"),
+        (Self::SWITCH_TO_LARGE_BLOCKS, "switch_to_large_blocks"),
+        (Self::LONG_NAME, "longname"),
+        (Self::LARGE_MICROZAP, "large_microzap"),
+    ];
 
-impl Fields<'_> {
-    /// The magic number, behind type and payload length.
-    fn magic(mut self) -> u64 {
-        self.u64();
-        self.u64()
-    }
-
-    /// The record's size is its type, so that what is not there need not be thought of.
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let Some((field, rest)) = self.rest.split_first_chunk::<N>() else { return [0; N] };
-        self.rest = rest;
-        *field
-    }
-
-    fn u32(&mut self) -> u32 {
-        match self.byte_order {
-            ByteOrder::Little => u32::from_le_bytes(self.take()),
-            ByteOrder::Big => u32::from_be_bytes(self.take()),
+    /// Every feature that has a name here.
+    pub const KNOWN: Self = {
+        let mut bits = 0;
+        let mut names = Self::NAMES.as_slice();
+        while let [(feature, _), rest @ ..] = names {
+            bits |= feature.bits();
+            names = rest;
         }
-    }
+        Self::from_bits_retain(bits)
+    };
 
-    fn u64(&mut self) -> u64 {
-        match self.byte_order {
-            ByteOrder::Little => u64::from_le_bytes(self.take()),
-            ByteOrder::Big => u64::from_be_bytes(self.take()),
-        }
-    }
-
-    fn name(&mut self) -> String {
-        let field: [u8; NAME_BYTES] = self.take();
-        let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(text).into_owned()
+    /// The names of those that are set and known, in OpenZFS's own words.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES
+            .into_iter()
+            .filter(move |(feature, _)| self.contains(*feature))
+            .map(|(_, name)| name)
     }
 }
 
