@@ -1,6 +1,8 @@
 //! What every area says in its own words: that a call was refused, and the small datasets cases begin with.
 
 use std::fmt::Debug;
+use std::sync::Barrier;
+use std::thread;
 
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::{Bytes, DatasetName, Error, ErrorKind, SnapshotName};
@@ -51,4 +53,21 @@ pub fn snapshot(world: &World, dataset: &DatasetName, name: &str) -> SnapshotNam
     let snapshot = dataset.snapshot(name).expect("a name");
     world.zfs().snapshot([&snapshot], &plain()).expect("a snapshot");
     snapshot
+}
+
+/// Runs `body` in that many threads, which begin at the same time, each with its number; returns what they returned.
+pub fn at_once<T: Send>(threads: usize, body: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|number| {
+                let (barrier, body) = (&barrier, &body);
+                scope.spawn(move || {
+                    barrier.wait();
+                    body(number)
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().expect("a thread of the case")).collect()
+    })
 }

@@ -1,7 +1,6 @@
 //! Many threads, one handle.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -9,7 +8,7 @@ use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::Destroy;
 use zfsvol_core::{Bytes, DatasetName, ErrorKind, Zfs};
 
-use crate::expect::{file_system, snapshot};
+use crate::expect::{at_once, file_system, snapshot};
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -24,23 +23,6 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const THREADS: usize = 64;
-
-/// Runs `body` in that many threads, which begin at the same time, each with its number; returns what they returned.
-fn at_once<T: Send>(threads: usize, body: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(threads);
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|number| {
-                let (barrier, body) = (&barrier, &body);
-                scope.spawn(move || {
-                    barrier.wait();
-                    body(number)
-                })
-            })
-            .collect();
-        running.into_iter().map(|thread| thread.join().expect("a thread of the case")).collect()
-    })
-}
 
 fn sixty_four_threads_create_snapshot_and_destroy(world: &World) {
     const ROUNDS: usize = 3;

@@ -11,7 +11,7 @@ use zfsvol_core::property::{
 };
 use zfsvol_core::{Bytes, DatasetName, ErrorKind, NameReason};
 
-use crate::expect::{file_system, plain, refused, snapshot, zvol};
+use crate::expect::{at_once, file_system, plain, refused, snapshot, zvol};
 use crate::{Case, Need, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -135,9 +135,13 @@ fn a_reply_longer_than_the_first_buffer_is_read_in_full(world: &World) {
     let snapshot = snapshot(world, &file_system(world, "v"), "s");
     let tags: Vec<String> = (0..HOLDS).map(|number| format!("{number:0>200}")).collect();
     let holds: Vec<_> = tags.iter().map(|tag| (snapshot.clone(), tag.as_str())).collect();
-    for hold in &holds {
-        zfs.hold(std::slice::from_ref(hold), None).expect("held");
-    }
+    // Many at a time share a transaction group; one by one each would wait for its own.
+    let threads = 35;
+    at_once(threads, |number| {
+        for hold in holds.iter().skip(number).step_by(threads) {
+            zfs.hold(std::slice::from_ref(hold), None).unwrap();
+        }
+    });
     let found = zfs.holds(&snapshot).expect("asked");
     assert!(found.iter().map(|hold| &hold.tag).eq(&tags), "{} of {HOLDS}", found.len());
     zfs.release(&holds).expect("released");
