@@ -59,18 +59,18 @@ struct Tour {
 
 impl Tour {
     fn begin(zfs: Zfs, parent: &Path) -> Outcome<Self> {
-        let pools: [PoolName; 2] = ["zfsvol-tour-here".parse()?, "zfsvol-tour-there".parse()?];
+        let (here, there): (PoolName, PoolName) =
+            ("zfsvol-tour-here".parse()?, "zfsvol-tour-there".parse()?);
         let folder = parent.join(format!("zfsvol-tour-{}", std::process::id()));
         fs::create_dir(&folder)?;
-        let [here, there] = [pools[0].root(), pools[1].root()];
         let tour = Self {
-            files: here.child("files")?,
-            disk: here.child("disk")?,
-            files_copy: there.child("files")?,
-            disk_copy: there.child("disk")?,
+            files: here.root().child("files")?,
+            disk: here.root().child("disk")?,
+            files_copy: there.root().child("files")?,
+            disk_copy: there.root().child("disk")?,
             zfs,
             folder,
-            pools,
+            pools: [here, there],
         };
         for pool in &tour.pools {
             let file = tour.folder.join(pool.as_str());
@@ -80,7 +80,7 @@ impl Tour {
             spec.root_properties.set("mountpoint", "none")?;
             tour.zfs.create_pool(pool, &spec)?;
         }
-        step("create", format!("the pools '{}' and '{}'", tour.pools[0], tour.pools[1]));
+        step("create", "two pools, of one file each");
         Ok(tour)
     }
 
@@ -94,7 +94,7 @@ impl Tour {
         self.zfs.create_zvol(&self.disk, DISK, &properties)?;
         step(
             "create",
-            format!("the file system '{}' and the {DISK} disk '{}'", self.files, self.disk),
+            &format!("the file system '{}' and the {DISK} disk '{}'", self.files, self.disk),
         );
         self.write("monday", 1)?;
         self.expect_content(&self.files, &self.disk, "monday", 1)
@@ -103,13 +103,10 @@ impl Tour {
     fn snapshot_both(&self) -> Outcome {
         let both = self.both("monday")?;
         self.zfs.snapshot(&both, &PropertySet::new().with("com.example:why", "tour")?)?;
-        let mut txgs = Vec::new();
-        for snapshot in &both {
-            let created = self.zfs.property(snapshot, "createtxg")?.ok_or("no createtxg")?;
-            txgs.push(created.value.to_string());
-        }
-        check(txgs[0] == txgs[1], "both snapshots are of one transaction group")?;
-        step("snapshot", format!("both in one call, in transaction group {}", txgs[0]));
+        let [files, disk] = both.map(|snapshot| self.number(&snapshot, "createtxg"));
+        let txg = files?;
+        check(disk? == txg, "both snapshots are of one transaction group")?;
+        step("snapshot", &format!("both in one call, in transaction group {txg}"));
         Ok(())
     }
 
@@ -148,7 +145,7 @@ impl Tour {
         drop(stream);
         let Err(cut) = receive.finish() else { return Err("half a stream was received".into()) };
         check(cut.kind() == ErrorKind::StreamTruncated, "a cut stream is told from a damaged one")?;
-        step("cut", format!("the transfer after {}", Bytes::new(came)));
+        step("cut", &format!("the transfer after {}", Bytes::new(came)));
         println!("             {cut}");
         check(!self.zfs.exists(&to)?, "nothing of it shows")?;
 
@@ -156,7 +153,7 @@ impl Tour {
             self.zfs.receive_token(&self.files_copy)?.ok_or("there is nothing to resume")?;
         let rest = self.zfs.send_resume(&token.parse()?, None)?;
         let received = rest.receive_into(self.zfs.receive(&to, &resumable)?)?.wait()?;
-        step("resume", format!("{} more made '{}'", received.bytes, received.snapshot));
+        step("resume", &format!("{} more made '{}'", received.bytes, received.snapshot));
         let base = self.disk.snapshot("tuesday")?;
         let to = self.disk_copy.snapshot("wednesday")?;
         self.replicate(&self.disk.snapshot("wednesday")?, &SendOptions::since(base), &to)?;
@@ -165,20 +162,20 @@ impl Tour {
 
     fn clone_and_promote(&self) -> Outcome {
         let monday = self.files.snapshot("monday")?;
-        let branch = self.pools[0].root().child("branch")?;
+        let branch = self.files.pool().root().child("branch")?;
         let properties = PropertySet::new().with("mountpoint", "legacy")?;
         self.zfs.create_clone(&branch, &monday, &properties)?;
         let found = self.read_file(&branch, "monday")?;
         check(found == content(1), "the clone has what the snapshot had")?;
         check(self.read_file(&branch, "tuesday").is_err(), "and nothing of later")?;
-        step("clone", format!("'{branch}' of '{monday}'"));
+        step("clone", &format!("'{branch}' of '{monday}'"));
 
         self.zfs.promote(&branch)?;
         let taken = branch.snapshot("monday")?;
         check(self.zfs.exists(&taken)?, "the snapshot is the clone's now")?;
         let origin = self.zfs.property(&self.files, "origin")?.ok_or("no origin")?;
         check(origin.value.to_string() == taken.as_str(), "and the first volume hangs on it")?;
-        step("promote", format!("'{branch}': '{}' hangs on it now", self.files));
+        step("promote", &format!("'{branch}': '{}' hangs on it now", self.files));
         // Back again, so that the first volume stands alone.
         self.zfs.promote(&self.files)?;
         self.zfs.destroy(&branch)?;
@@ -190,7 +187,7 @@ impl Tour {
         check(self.read_disk(&self.disk)? == content(4), "the mistake was made")?;
         for volume in [&self.files, &self.disk] {
             let newest = self.zfs.rollback(volume)?;
-            step("roll back", format!("to '{newest}'"));
+            step("roll back", &format!("to '{newest}'"));
         }
         check(self.read_file(&self.files, "mistake").is_err(), "the mistake is gone")?;
         self.expect_content(&self.files, &self.disk, "wednesday", 3)
@@ -215,7 +212,7 @@ impl Tour {
                     line += &format!("  {property}={} ({})", found.value, found.source);
                 }
             }
-            step("list", line);
+            step("list", &line);
             names.push(dataset.name.to_string());
         }
         // Two roots, and twice two volumes with three snapshots each.
@@ -236,7 +233,7 @@ impl Tour {
         for pool in &self.pools {
             self.zfs.destroy_pool(pool)?;
         }
-        step("destroy", "a volume with its snapshots, then both pools".into());
+        step("destroy", "a volume with its snapshots, then both pools");
         Ok(())
     }
 
@@ -245,10 +242,9 @@ impl Tour {
         let read_only = PropertySet::new().with("readonly", true)?;
         let receive = self.zfs.receive(to, &ReceiveOptions::new().resumable().set(&read_only))?;
         let received = self.zfs.send(from, options)?.receive_into(receive)?.wait()?;
-        let guids = [self.zfs.property(from, "guid")?, self.zfs.property(to, "guid")?]
-            .map(|guid| guid.map(|guid| guid.value.to_string()));
-        check(guids[0] == guids[1], "source and copy are the same snapshot")?;
-        step("send", format!("'{from}' to '{to}': {}", received.bytes));
+        let same = self.number(from, "guid")? == self.number(to, "guid")?;
+        check(same, "source and copy are the same snapshot")?;
+        step("send", &format!("'{from}' to '{to}': {}", received.bytes));
         Ok(())
     }
 
@@ -262,7 +258,7 @@ impl Tour {
         let device = self.zfs.open_zvol(&self.disk, Access::ReadWrite, DEVICE_WAIT)?;
         device.write_all_at(&content(seed), 0)?;
         device.flush()?;
-        step("write", format!("{DATA} to the file '{file}', and as much to the disk"));
+        step("write", &format!("{DATA} to the file '{file}', and as much to the disk"));
         Ok(())
     }
 
@@ -275,7 +271,7 @@ impl Tour {
     ) -> Outcome {
         check(self.read_file(files, file)? == content(seed), "the file is what was written")?;
         check(self.read_disk(disk)? == content(seed), "the disk is what was written")?;
-        step("read back", format!("'{file}' in '{files}', and '{disk}': as written"));
+        step("read back", &format!("'{file}' in '{files}', and '{disk}': as written"));
         Ok(())
     }
 
@@ -303,6 +299,11 @@ impl Tour {
         Ok(done?)
     }
 
+    fn number(&self, snapshot: &SnapshotName, property: &str) -> Outcome<u64> {
+        let found = self.zfs.properties(snapshot)?.number(property);
+        found.ok_or_else(|| format!("'{snapshot}' has no {property}").into())
+    }
+
     fn both(&self, name: &str) -> Outcome<[SnapshotName; 2]> {
         Ok([self.files.snapshot(name)?, self.disk.snapshot(name)?])
     }
@@ -323,7 +324,7 @@ impl Drop for Tour {
     }
 }
 
-fn step(verb: &str, what: String) {
+fn step(verb: &str, what: &str) {
     println!("{verb:>11}  {what}");
 }
 

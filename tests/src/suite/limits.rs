@@ -192,23 +192,25 @@ fn a_promote_over_a_quota_is_refused(world: &World) {
 fn a_pool_that_is_full_says_no_space_and_can_be_freed(world: &World) {
     let zfs = world.zfs();
     let pool = world.new_pool("full", Bytes::from_mib(96));
-    let volume = pool.root().child("v").expect("a name");
-    let uncompressed = PropertySet::new().with("compression", "off").expect("a property");
-    zfs.create_zvol(&volume, Bytes::from_gib(1), &uncompressed).expect("sparse, so it fits");
+    let (volume, sibling) = (pool.root().child("v").unwrap(), pool.root().child("w").unwrap());
+    // Most is reserved, so that little has to be written.
+    let available = zfs.properties(&pool.root()).unwrap().bytes("available").unwrap();
+    let reserved = Bytes::new(available.get() - Bytes::from_mib(4).get());
+    let reservation = plain().with("refreservation", reserved).unwrap();
+    let reserve = pool.root().child("reserve").unwrap();
+    zfs.create_zvol(&reserve, Bytes::from_mib(96), &reservation).unwrap();
+    let uncompressed = plain().with("compression", "off").unwrap();
+    zfs.create_zvol(&volume, Bytes::from_mib(64), &uncompressed).unwrap();
     fill(world, &volume);
 
-    let sibling = pool.root().child("w").expect("a name");
-    let error = zfs.create_filesystem(&sibling, &PropertySet::new()).expect_err("full");
-    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
-    let snapshot = volume.snapshot("s").expect("a name");
-    let error = zfs.snapshot(&[snapshot], &PropertySet::new()).expect_err("full");
-    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    refused(zfs.create_filesystem(&sibling, &plain()), ErrorKind::NoSpace);
+    refused(zfs.snapshot([&volume.snapshot("s").unwrap()], &plain()), ErrorKind::NoSpace);
 
     // What frees space works in a full pool.
-    zfs.destroy(&volume).expect("destroyed");
+    zfs.destroy(&volume).unwrap();
     let freed = (0..100).any(|_| {
         thread::sleep(Duration::from_millis(100));
-        zfs.create_filesystem(&sibling, &PropertySet::new()).is_ok()
+        zfs.create_filesystem(&sibling, &plain()).is_ok()
     });
     assert!(freed, "space is freed in the background, within seconds");
 }
@@ -216,10 +218,10 @@ fn a_pool_that_is_full_says_no_space_and_can_be_freed(world: &World) {
 /// Writes to a zvol until nothing more goes.
 fn fill(world: &World, zvol: &DatasetName) {
     let device = world.zfs().open_zvol(zvol, Access::ReadWrite, DEVICE_WAIT).unwrap();
-    let block = vec![0xa5; 4 << 20];
+    let block = [0xa5; 64 << 10];
     let mut offset = 0;
     while device.write_all_at(&block, offset).and_then(|()| device.flush()).is_ok() {
         offset += block.len() as u64;
-        assert!(offset < 1 << 30, "a pool of 96 MiB does not hold 1 GiB");
+        assert!(offset < Bytes::from_mib(64).get(), "4 MiB of room do not hold 64");
     }
 }
