@@ -135,6 +135,9 @@ impl Package {
             guid: first.to_guid,
             name: parts(first).0,
             snapshots,
+            // `zfs receive` aborts where a snapshot has no list of its own, and is content with an empty one: OpenZFS 2.3
+            // `lib/libzfs/libzfs_sendrecv.c`, `zfs_receive_one`.
+            snapshot_properties: streams.iter().map(|begin| (parts(begin).1, Vec::new())).collect(),
             ..PackagedDataset::default()
         };
         Ok(Self {

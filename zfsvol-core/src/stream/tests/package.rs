@@ -99,6 +99,7 @@ fn increments_make_a_package() {
     assert_eq!(package.to_snapshot, "b");
     assert_eq!(package.datasets[0].name, "t/volume");
     assert_eq!(package.datasets[0].snapshots.len(), 2);
+    assert_eq!(package.datasets[0].snapshot_properties.len(), 2);
     assert_eq!(Package::of_increments(&[increment, full]), Err(1));
     assert_eq!(Package::of_increments(&[]), Err(0));
 }
