@@ -67,7 +67,7 @@ msrv: tools ## whether the oldest Rust that is promised compiles it
 kernel-test: payload-suite ## the suite on real OpenZFS: make kernel-test ZFS=2.1|2.3|2.4|all FILTER=hold::
 	@set -e; for release in $(RELEASES); do \
 		echo "== the suite on OpenZFS $$release"; \
-		$(VM_RUN) --zfs $$release --timeout $(SUITE_SECONDS) \
+		$(VM_RUN) --zfs $$release --disks 3 --timeout $(SUITE_SECONDS) \
 			--payload $(GUEST_DIR)/suite -- ./suite $(FILTER); \
 	done
 
