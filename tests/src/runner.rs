@@ -24,7 +24,7 @@ const CASE_TIME: Duration = Duration::from_secs(60);
 /// The same on an emulated processor.
 const CASE_TIME_EMULATED: Duration = Duration::from_secs(600);
 
-/// A case that takes longer is worth a line.
+/// A case that takes longer is worth a line, where a hundred of them have to be run often.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// How a run treats what it cannot do.

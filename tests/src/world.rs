@@ -1,9 +1,8 @@
 //! [`World`]: what a case gets, and what is cleaned up after it.
 
-use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -43,8 +42,8 @@ pub struct World {
     arena: Arc<Arena>,
     name: &'static str,
     scratch: TempDir,
-    root: OnceCell<DatasetName>,
-    pools: RefCell<Vec<PoolName>>,
+    root: OnceLock<DatasetName>,
+    pools: Mutex<Vec<PoolName>>,
 }
 
 impl World {
@@ -57,8 +56,8 @@ impl World {
             arena: Arc::clone(arena),
             name,
             scratch,
-            root: OnceCell::new(),
-            pools: RefCell::default(),
+            root: OnceLock::new(),
+            pools: Mutex::default(),
         }
     }
 
@@ -104,7 +103,7 @@ impl World {
 
     /// Has a pool that the case made itself destroyed when the case is over, if it is there by then.
     pub fn adopt_pool(&self, pool: &PoolName) {
-        self.pools.borrow_mut().push(pool.clone());
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool.clone());
     }
 
     /// A sparse file of `size` in [`Self::scratch`], to make a pool of.
@@ -147,9 +146,8 @@ impl World {
                 self.arena.retire_shared_pool();
             }
         }
-        complaints.extend(
-            self.pools.take().iter().filter_map(|pool| destroy_pool(self.zfs(), pool).err()),
-        );
+        let pools = std::mem::take(&mut *self.pools.lock().unwrap_or_else(PoisonError::into_inner));
+        complaints.extend(pools.iter().filter_map(|pool| destroy_pool(self.zfs(), pool).err()));
         if let Err(error) = self.scratch.close() {
             complaints.push(format!("cannot remove the case's folder: {error}"));
         }

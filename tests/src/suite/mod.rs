@@ -14,6 +14,7 @@ mod import;
 mod key;
 mod limits;
 mod list;
+mod missing;
 mod mount;
 mod pool;
 mod privilege;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Case> {
         property::cases(),
         list::cases(),
         limits::cases(),
+        missing::cases(),
         privilege::cases(),
         concurrency::cases(),
         send::cases(),

@@ -1,20 +1,28 @@
 //! A caller without privileges: refused, and let in as far as `zfs allow` says.
 
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use zfsvol_core::kernel::DevZfs;
+use zfsvol_core::kernel::{Access, DevZfs};
+use zfsvol_core::nvlist::NvList;
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::zfs::{Create, Destroy, Key, KeyChange, Program, TreeDestroyed};
+use zfsvol_core::zfs::{
+    Create, Destroy, Export, Features, Key, KeyChange, Offline, PoolSpec, Program, ReceiveOptions,
+    Scrub, SendOptions, Topology, TreeDestroyed, VdevSpec,
+};
 use zfsvol_core::{Bytes, DatasetName, Error, ErrorKind, Result, SnapshotName, Zfs};
 
-use crate::expect::{file_system, plain, refused, snapshot};
+use crate::expect::{file_system, plain, refused, snapshot, zvol};
 use crate::user::as_user;
 use crate::{Case, Need, World, case, command};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case(a_caller_without_privileges_is_denied_every_change),
+        case(a_caller_without_privileges_is_denied_transfers_and_their_like),
+        case(a_caller_without_privileges_is_denied_the_administration_of_pools),
         case(a_caller_without_privileges_can_look),
         case(what_is_allowed_works_and_the_rest_is_denied).needs(Need::Commands),
         case(a_delegation_ends_with_unallow).needs(Need::Commands),
@@ -31,6 +39,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// Somebody who is nobody to OpenZFS.
 const USER: u32 = 4711;
+
+/// How long the block device of a zvol may take to appear.
+const DEVICE_WAIT: Duration = Duration::from_secs(1);
 
 /// A door of that user's own: what an unprivileged program would have.
 fn open_as_user() -> Zfs {
@@ -120,6 +131,76 @@ fn changes<'a>(
         ),
         ("destroy_pool", Box::new(move |zfs| zfs.destroy_pool(&volume.pool()))),
     ]
+}
+
+fn a_caller_without_privileges_is_denied_transfers_and_their_like(world: &World) {
+    let volume = file_system(world, "v");
+    let (one, two) = (snapshot(world, &volume, "one"), snapshot(world, &volume, "two"));
+    let disk = zvol(world, "disk", Bytes::from_mib(8));
+    let mut stream = Vec::new();
+    world.zfs().send(&one, &SendOptions::full()).unwrap().read_to_end(&mut stream).unwrap();
+    let copy = world.dataset("copy").snapshot("one").unwrap();
+    let clone = world.dataset("clone");
+    world.zfs().create_clone(&clone, &one, &plain()).unwrap();
+    let changed = snapshot(world, &clone, "changed");
+
+    as_user(USER, || {
+        let zfs = open_as_user();
+        let atime = plain().with("atime", false).unwrap();
+        assert_denied("set_properties", zfs.set_properties(&volume, &atime));
+        assert_denied("inherit_property", zfs.inherit_property(&volume, "atime"));
+        assert_denied("resize_zvol", zfs.resize_zvol(&disk, Bytes::from_mib(16)));
+        // The device is not OpenZFS's to guard: its node is root's.
+        assert_denied("open_zvol", zfs.open_zvol(&disk, Access::Read, DEVICE_WAIT));
+        let sent = zfs.send(&one, &SendOptions::full());
+        assert_denied("send", sent.and_then(|stream| stream.write_to(io::sink())?.wait()));
+        let received = zfs.receive(&copy, &ReceiveOptions::new());
+        let source = io::Cursor::new(stream);
+        assert_denied("receive", received.and_then(|receive| receive.read_from(source)?.wait()));
+        assert_denied("diff", zfs.diff(&one, &two));
+        assert_denied("object_path", zfs.object_path(&one, 4));
+        let bookmark = volume.bookmark("redacted").unwrap();
+        assert_denied("redact", zfs.redact(&one, &bookmark, &[changed]));
+    });
+}
+
+fn a_caller_without_privileges_is_denied_the_administration_of_pools(world: &World) {
+    let pool = world.pool_name("theirs");
+    let of_few_features =
+        PoolSpec::new([VdevSpec::single(world.new_file("theirs", Bytes::from_mib(128)))])
+            .features(Features::None);
+    world.zfs().create_pool(&pool, &of_few_features).unwrap();
+    world.adopt_pool(&pool);
+    let guid = world.zfs().pool_status(&pool).unwrap().guid;
+    let file = world.new_file("another", Bytes::from_mib(128));
+    let topology = Topology { vdevs: vec![VdevSpec::single(&file)], ..Topology::default() };
+    let comment = PropertySet::for_pool().with("comment", "mine").unwrap();
+    let mut environment = NvList::new();
+    environment.insert("version", 1_u64);
+    as_user(USER, || {
+        let zfs = open_as_user();
+        let mine = world.pool_name("mine");
+        let spec = PoolSpec::new([VdevSpec::single(&file)]);
+        assert_denied("create_pool", zfs.create_pool(&mine, &spec));
+        assert_denied("export_pool", zfs.export_pool(&pool, Export::default()));
+        assert_denied("set_pool_properties", zfs.set_pool_properties(&pool, &comment));
+        assert_denied("enable_features", zfs.enable_features(&pool, &Features::All));
+        assert_denied("reguid_pool", zfs.reguid_pool(&pool, None));
+        assert_denied("add_vdevs", zfs.add_vdevs(&pool, &topology, true));
+        assert_denied("detach_vdev", zfs.detach_vdev(&pool, guid));
+        assert_denied("remove_vdev", zfs.remove_vdev(&pool, guid));
+        assert_denied("offline_vdev", zfs.offline_vdev(&pool, guid, Offline::Temporary));
+        assert_denied("clear_pool", zfs.clear_pool(&pool, None));
+        assert_denied("checkpoint_pool", zfs.checkpoint_pool(&pool));
+        assert_denied("scrub_pool", zfs.scrub_pool(&pool, Scrub::Start));
+        assert_denied("reopen_pool", zfs.reopen_pool(&pool, false));
+        assert_denied("set_bootenv", zfs.set_bootenv(&pool, &environment));
+        assert_denied("pool_history", zfs.pool_history(&pool).next().unwrap());
+        assert_denied("clear_events", zfs.clear_events());
+        assert_denied("events", zfs.events().and_then(|mut events| events.poll()));
+        assert_denied("destroy_pool", zfs.destroy_pool(&pool));
+        assert_eq!(zfs.pool_status(&pool).unwrap().guid, guid, "it may look");
+    });
 }
 
 fn a_caller_without_privileges_can_look(world: &World) {

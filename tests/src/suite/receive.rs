@@ -404,18 +404,12 @@ fn a_running_receive_keeps_others_out(world: &World) {
     receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     let mut running = world.zfs().receive(&to, &plain).expect("a receive");
     running.write_all(&source.increment[..source.increment.len() / 2]).expect("taken");
-    let error = loop {
-        // Until the first has begun, the second can be first.
-        match receive(
-            world,
-            &copy_at(world, "other"),
-            &plain,
-            &source.increment[..BEGIN_RECORD_BYTES],
-        ) {
-            Err(error) if error.kind() == ErrorKind::StreamTruncated => {}
-            other => break other.expect_err("it is refused"),
-        }
-    };
+    // It has begun once the hidden clone is there that it fills.
+    let hidden = copy(world).child("%recv").expect("a name");
+    while !world.zfs().exists(&hidden).expect("it can be asked") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let error = refused(world, &copy_at(world, "other"), &plain, &source.increment);
     assert_eq!((error.kind(), error.errno()), (ErrorKind::Busy, Some(Errno::EBUSY)), "{error}");
     assert_eq!(error.busy(), [BusyReason::Receiving]);
     let error = world.zfs().abort_receive(&copy(world)).expect_err("it is running");

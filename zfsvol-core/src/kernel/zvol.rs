@@ -25,6 +25,10 @@ pub(super) struct Zvols {
     names: Mutex<HashMap<PathBuf, String>>,
 }
 
+/// The kernel's own number for "start this system call again". OpenZFS (2.1 to 2.4) lets it out of opening a zvol when it does not get the lock of
+/// the pools at once (`module/os/linux/zfs/zvol_os.c`, `zvol_open`; seen on Linux 6.1).
+const ERESTARTSYS: Errno = Errno(512);
+
 /// One search for one zvol.
 struct Search<'a> {
     zvol: &'a str,
@@ -57,8 +61,8 @@ impl Zvols {
             if let Some(path) = self.find(&mut search, thorough)? {
                 match open_as(&path, zvol.as_str(), access == Access::ReadWrite) {
                     Ok(Some(file)) => return Ok(Box::new(Device { file, path })),
-                    // Gone, or another zvol's by now: look again.
-                    Ok(None) | Err(Errno::ENXIO | Errno::ENOENT | Errno::ENODEV) => {}
+                    // Gone, or another zvol's by now, or opened while another thread changes the pools: look again.
+                    Ok(None) | Err(Errno::ENXIO | Errno::ENOENT | Errno::ENODEV | ERESTARTSYS) => {}
                     Err(errno) => return Err(errno),
                 }
             }

@@ -1,8 +1,8 @@
 //! [`ResumeToken`]: where an interrupted receive stopped, and what was being sent.
 //!
 //! A dataset with the state of an interrupted receive shows the token in its property `receive_resume_token`. The text is
-//! `1-<checksum>-<length>-<data>`, in hexadecimal: the data is an nvlist compressed by zlib, the length that of the nvlist, the checksum the first word of
-//! the data's fletcher4. Facts from OpenZFS 2.3 `module/zfs/dsl_dataset.c`, `get_receive_resume_token_impl`, and
+//! `1-<checksum>-<length>-<data>`, in hexadecimal: the data is an nvlist compressed by zlib, the length that of the nvlist, the checksum
+//! the first word of the data's fletcher4. Facts from OpenZFS 2.3 `module/zfs/dsl_dataset.c`, `get_receive_resume_token_impl`, and
 //! `lib/libzfs/libzfs_sendrecv.c`, `zfs_send_resume_token_to_nvlist`.
 
 use std::fmt::Write as _;

@@ -76,7 +76,8 @@ pub enum FileKind {
 pub struct Change {
     /// What became of it.
     pub kind: ChangeKind,
-    /// Its path from the root of the file system, with a leading `/`. Of a file that was renamed, the earlier one; of one with several hard links, one of them.
+    /// Its path from the root of the file system, with a leading `/`. Of a file that was renamed, the earlier one; of one with several
+    /// hard links, one of them.
     pub path: PathBuf,
     /// What kind of file it is.
     pub file: FileKind,
@@ -87,14 +88,16 @@ pub struct Change {
 }
 
 impl Zfs {
-    /// The files that differ between the snapshot `from` and `to`: a later snapshot of the same file system (or of a clone), or the file system itself as it is now, of which
-    /// a temporary snapshot is made that goes with the [`Diff`]. They come in the order of their object numbers, as the kernel finds them.
+    /// The files that differ between the snapshot `from` and `to`: a later snapshot of the same file system (or of a clone), or the file
+    /// system itself as it is now, of which a temporary snapshot is made that goes with the [`Diff`]. They come in the order of their
+    /// object numbers, as the kernel finds them.
     ///
-    /// Nothing need be mounted. The kernel reads only metadata that changed. Hard links and files that were deleted while open are told as well as the kernel knows:
-    /// it keeps one path a file. A file whose content is all that changed is known by its ctime; one that is changed twice within a tick of the kernel's clock
-    /// (1 to 10 ms), before and after the snapshot, is not.
+    /// Nothing need be mounted. The kernel reads only metadata that changed. Hard links and files that were deleted while open are told
+    /// as well as the kernel knows: it keeps one path a file. A file whose content is all that changed is known by its ctime; one that is
+    /// changed twice within a tick of the kernel's clock (1 to 10 ms), before and after the snapshot, is not.
     ///
-    /// Issues `ZFS_IOC_DIFF` in a thread of its own; for each object in question `ZFS_IOC_OBJ_TO_STATS`, and `ZFS_IOC_NEXT_OBJ`; `ZFS_IOC_TMP_SNAPSHOT`.
+    /// Issues `ZFS_IOC_DIFF` in a thread of its own; for each object in question `ZFS_IOC_OBJ_TO_STATS`, and `ZFS_IOC_NEXT_OBJ`;
+    /// `ZFS_IOC_TMP_SNAPSHOT`.
     ///
     /// ```no_run
     /// # let zfs = zfsvol_core::Zfs::open()?;
@@ -339,8 +342,9 @@ impl Diff {
         Ok(())
     }
 
-    /// What became of an object that may be in both, by OpenZFS's own rules (`lib/libzfs/libzfs_diff.c`, `write_inuse_diffs_one`), but for two: a file that was deleted and is
-    /// still open counts as removed, and one with other links counts as changed even if its ctime is the same.
+    /// What became of an object that may be in both, by OpenZFS's own rules (`lib/libzfs/libzfs_diff.c`, `write_inuse_diffs_one`), but
+    /// for two: a file that was deleted and is still open counts as removed, and one with other links counts as changed even if its ctime
+    /// is the same.
     fn compare(&mut self, object: u64) -> Result<()> {
         let was = self.look_up(&self.from, object)?;
         let is = self.look_up(&self.to, object)?;

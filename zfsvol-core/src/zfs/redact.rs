@@ -14,7 +14,8 @@ impl Zfs {
     /// Makes a redaction bookmark of `snapshot`: the list of its blocks that differ in any of the snapshots `by`, which are of clones of it. A send
     /// [redacted by it](super::SendOptions::redacted_by) leaves those blocks out.
     ///
-    /// The bookmark is of the snapshot's dataset. The kernel reads all the metadata of `by`; if it is interrupted, the same call goes on where it stopped.
+    /// The bookmark is of the snapshot's dataset. The kernel reads all the metadata of `by`; if it is interrupted, the same call goes on
+    /// where it stopped.
     ///
     /// Issues `ZFS_IOC_REDACT`; on disk when it returns. The pool needs the features `redaction_bookmarks` and `bookmark_v2`.
     ///

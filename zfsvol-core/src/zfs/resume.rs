@@ -70,8 +70,9 @@ impl Zfs {
         }
     }
 
-    /// Sends the rest of a stream whose receive was interrupted. The snapshot, what the increment starts from and the redaction bookmark are found by their GUIDs: they may have
-    /// been renamed since. They are looked for first where the token says, then in `within` and all below it, or in the whole pool.
+    /// Sends the rest of a stream whose receive was interrupted. The snapshot, what the increment starts from and the redaction bookmark
+    /// are found by their GUIDs: they may have been renamed since. They are looked for first where the token says, then in `within` and
+    /// all below it, or in the whole pool.
     ///
     /// Issues `ZFS_IOC_OBJSET_STATS`, `ZFS_IOC_SNAPSHOT_LIST_NEXT`, `ZFS_IOC_DATASET_LIST_NEXT` and `ZFS_IOC_GET_BOOKMARKS` to find them, then
     /// `ZFS_IOC_SEND_NEW` as [`Zfs::send`].

@@ -51,7 +51,8 @@ impl Zfs {
         })
     }
 
-    /// How much was written to `what`, a dataset or a snapshot, since an earlier snapshot or bookmark of it (or of its origins). Nothing changes on disk.
+    /// How much was written to `what`, a dataset or a snapshot, since an earlier snapshot or bookmark of it (or of its origins). Nothing
+    /// changes on disk.
     ///
     /// Issues `ZFS_IOC_SPACE_WRITTEN`.
     ///

@@ -47,10 +47,12 @@ pub struct Received {
 }
 
 impl Zfs {
-    /// Prepares to receive a stream as `snapshot`: write the stream to what this returns, and [finish](ReceiveStream::finish) it, or name a source it reads from by itself.
+    /// Prepares to receive a stream as `snapshot`: write the stream to what this returns, and [finish](ReceiveStream::finish) it, or name
+    /// a source it reads from by itself.
     ///
     /// - An increment needs the dataset, unchanged since the snapshot it starts from (see [`ReceiveOptions::force`]).
-    /// - A full stream makes the dataset, whose parent must exist, and be a file system. So does the increment of a clone, from its [origin](ReceiveOptions::origin).
+    /// - A full stream makes the dataset, whose parent must exist, and be a file system. So does the increment of a clone, from its
+    ///   [origin](ReceiveOptions::origin).
     /// - A new dataset is not mounted; one that is mounted shows the new content at the end. Nothing of the stream shows before.
     /// - A package of streams (`zfs send -R` or `-p`) is not received here: [`ErrorKind::StreamUnsupported`].
     ///
@@ -68,7 +70,8 @@ impl Zfs {
     /// ```
     ///
     /// # Errors
-    /// When no pipe can be made, or a passphrase no key. Once the stream flows, from writing it, [`ReceiveStream::finish`] or [`Transfer::wait`](super::Transfer::wait):
+    /// When no pipe can be made, or a passphrase no key. Once the stream flows, from writing it, [`ReceiveStream::finish`] or
+    /// [`Transfer::wait`](super::Transfer::wait):
     /// - [`ErrorKind::NotFound`]: the dataset (for an increment), or its parent, does not exist.
     /// - [`ErrorKind::Exists`]: the snapshot does, or for a full stream the dataset.
     /// - [`ErrorKind::BaseMissing`]: the snapshot the increment starts from is not at the destination.

@@ -52,15 +52,16 @@ impl ReceiveOptions {
         }
     }
 
-    /// Takes the destination back to the snapshot the increment starts from: what was written since and the snapshots after it are lost. With a full stream, the
-    /// destination's whole content is.
+    /// Takes the destination back to the snapshot the increment starts from: what was written since and the snapshots after it are lost.
+    /// With a full stream, the destination's whole content is.
     #[must_use]
     pub fn force(mut self) -> Self {
         self.force = true;
         self
     }
 
-    /// Keeps what was received if the stream ends too early; see [`Zfs::receive_token`](crate::Zfs::receive_token). The pool needs the feature `extensible_dataset`.
+    /// Keeps what was received if the stream ends too early; see [`Zfs::receive_token`](crate::Zfs::receive_token). The pool needs the
+    /// feature `extensible_dataset`.
     #[must_use]
     pub fn resumable(mut self) -> Self {
         self.resumable = true;

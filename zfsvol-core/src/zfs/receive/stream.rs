@@ -90,8 +90,8 @@ impl ReceiveStream {
         self.end()
     }
 
-    /// Reads the stream from a descriptor of any kind, in the background, and closes it at the end. A source that stalls does not keep the transfer from being
-    /// cancelled. It may read beyond the end of the stream; what it read is in [`Received::excess`].
+    /// Reads the stream from a descriptor of any kind, in the background, and closes it at the end. A source that stalls does not keep
+    /// the transfer from being cancelled. It may read beyond the end of the stream; what it read is in [`Received::excess`].
     ///
     /// # Errors
     /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.
@@ -100,8 +100,8 @@ impl ReceiveStream {
         Transfer::start(VERB, self.cancel_handle(), move || self.pump_fd(&from))
     }
 
-    /// Reads the stream from a reader, in the background, and drops it at the end. While a call of the reader does not return, cancelling ends the receive but not
-    /// that call.
+    /// Reads the stream from a reader, in the background, and drops it at the end. While a call of the reader does not return, cancelling
+    /// ends the receive but not that call.
     ///
     /// # Errors
     /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.

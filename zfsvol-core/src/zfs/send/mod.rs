@@ -40,8 +40,8 @@ pub struct Sent {
 }
 
 impl Zfs {
-    /// Starts to send a snapshot (or a dataset as it is now, if it is not mounted or open), and returns the stream. Nothing changes on disk; the snapshot cannot be
-    /// destroyed meanwhile.
+    /// Starts to send a snapshot (or a dataset as it is now, if it is not mounted or open), and returns the stream. Nothing changes on
+    /// disk; the snapshot cannot be destroyed meanwhile.
     ///
     /// Returns when the kernel has written the first of it, or refused. The stream is complete when reading it gives 0 bytes: if anything
     /// fails, reading gives an error instead.
@@ -70,11 +70,11 @@ impl Zfs {
         self.start_send(what.as_ref(), options)
     }
 
-    /// Sends what an interrupted receive has saved in `dataset`, so that another host can have that much. Receiving it, resumably, leaves that host with the same
-    /// saved state, which a resumed send of the original snapshot completes.
+    /// Sends what an interrupted receive has saved in `dataset`, so that another host can have that much. Receiving it, resumably, leaves
+    /// that host with the same saved state, which a resumed send of the original snapshot completes.
     ///
-    /// Issues `ZFS_IOC_SEND_NEW` with `savedok`, as [`Zfs::send`]. `base` and the flags must be those of the stream that was interrupted; they are in its
-    /// [token](Zfs::receive_token).
+    /// Issues `ZFS_IOC_SEND_NEW` with `savedok`, as [`Zfs::send`]. `base` and the flags must be those of the stream that was interrupted;
+    /// they are in its [token](Zfs::receive_token).
     ///
     /// # Errors
     /// As [`Zfs::send`]; [`ErrorKind::NotFound`] also when nothing is saved there.
@@ -84,8 +84,8 @@ impl Zfs {
         self.start_send(dataset.as_str(), &saved)
     }
 
-    /// How long the stream would be: an estimate. It takes a moment, except for an increment from a bookmark, a redacted stream or a resumed one, for which the
-    /// kernel walks all the blocks.
+    /// How long the stream would be: an estimate. It takes a moment, except for an increment from a bookmark, a redacted stream or a
+    /// resumed one, for which the kernel walks all the blocks.
     ///
     /// Issues `ZFS_IOC_SEND_SPACE`. Given `watch`, any descriptor of this process, [`Zfs::send_progress`] with it tells how far such a walk is.
     ///

@@ -61,8 +61,8 @@ impl SendStream {
         CancelHandle::new(self.channel.clone())
     }
 
-    /// Writes the stream to a descriptor of any kind, in the background, and closes it at the end. A reader of it that stalls does not keep the transfer
-    /// from being cancelled. To keep the descriptor, give a duplicate (`try_clone`).
+    /// Writes the stream to a descriptor of any kind, in the background, and closes it at the end. A reader of it that stalls does not
+    /// keep the transfer from being cancelled. To keep the descriptor, give a duplicate (`try_clone`).
     ///
     /// # Errors
     /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.
@@ -73,8 +73,8 @@ impl SendStream {
         })
     }
 
-    /// Writes the stream to a writer, in the background, and drops it at the end. While a call of the writer does not return, cancelling ends the send but
-    /// not that call.
+    /// Writes the stream to a writer, in the background, and drops it at the end. While a call of the writer does not return, cancelling
+    /// ends the send but not that call.
     ///
     /// # Errors
     /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.

@@ -1,7 +1,7 @@
 //! [`Channel`]: our end of the pipe whose other end a send or receive ioctl has.
 //!
-//! A thread that sits in the ioctl cannot be called back. It ends when its pipe does: a send finds nobody reading, a receive the end of its stream. So
-//! whoever cancels closes our end first and waits after, and every wait of ours watches [`Channel::wake`] too.
+//! A thread that sits in the ioctl cannot be called back. It ends when its pipe does: a send finds nobody reading, a receive the end of
+//! its stream. So whoever cancels closes our end first and waits after, and every wait of ours watches [`Channel::wake`] too.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};

@@ -1,7 +1,10 @@
 //! [`Transfer`]: a send or receive that runs by itself, and can be watched, cancelled and waited for.
 //!
-//! One thread sits in the ioctl, at one end of a pipe; another moves bytes between the pipe and what the caller gave. Cancelling closes our end of the
-//! pipe first, which ends the ioctl (some kernels otherwise never return, openzfs/zfs#12500), and then waits.
+//! One thread sits in the ioctl, at one end of a pipe; another moves bytes between the pipe and what the caller gave. Cancelling closes
+//! our end of the pipe first, which ends the ioctl (some kernels otherwise never return, openzfs/zfs#12500), and then waits.
+//!
+//! Every descriptor is close-on-exec. A child that was forked and does not exec has copies of them all, and while it lives, a cancelled
+//! ioctl may go on waiting for it.
 
 mod channel;
 #[cfg(test)]
