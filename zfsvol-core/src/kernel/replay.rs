@@ -21,6 +21,18 @@ use crate::nvlist::{NvList, Value};
 /// [`Self::mismatch`] keeps it for a test to look at. Each recorded answer is given once.
 ///
 /// Nothing is written to descriptors: who reads the stream of a replayed send meets its end at once. Devices of zvols cannot be opened.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use zfsvol_core::Zfs;
+/// use zfsvol_core::kernel::{Order, Replay};
+///
+/// let replay = Arc::new(Replay::read(std::fs::File::open("calls.zfsvol")?, Order::Strict)?);
+/// let zfs = Zfs::from_shared(replay.clone());
+/// // ... what was done when it was recorded ...
+/// assert_eq!((replay.left(), replay.mismatch()), (0, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Replay {
     module: Module,
     order: Order,

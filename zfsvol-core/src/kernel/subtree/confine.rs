@@ -21,6 +21,9 @@ const OF_THE_OWNER: &[&str] = &[
 /// Properties that make a dataset known to the network, or to zones and jails of the host.
 const OF_THE_HOST: &[&str] = &["sharenfs", "sharesmb", "zoned", "zoned_uid", "jailed", "mlslabel"];
 
+/// Room for the properties of one dataset, user properties included: those that do not fit make the request fail.
+const STATS_BYTES: usize = 4 << 20;
+
 /// No: the errno, and the reason where it is no secret.
 struct No(Errno, Option<String>);
 
@@ -120,20 +123,23 @@ impl Subtree {
         if allowed { Ok(()) } else { refuse("acts on the host") }
     }
 
-    /// A clone takes its origin's snapshots with it when it is promoted: they must be within. One whose origin is outside looks
-    /// like no clone from here, and is answered like none.
+    /// A clone takes its origin's snapshots with it when it is promoted, and goes back to its origin when it is rolled back and has no snapshot
+    /// of its own: they must be within. One whose origin is outside looks like no clone from here, and is answered like none.
     fn check_origin(&self, ioc: Ioc, cmd: &Cmd) -> Result<(), No> {
-        if ioc != Ioc::PROMOTE {
-            return Ok(());
-        }
+        let (property, answer) = match ioc {
+            Ioc::PROMOTE => ("origin", Errno::EINVAL),
+            Ioc::ROLLBACK => ("prevsnap", Errno::ESRCH),
+            _ => return Ok(()),
+        };
         let mut stats = Cmd::new(cmd.name.clone());
-        stats.simple = true;
+        stats.reply_max = STATS_BYTES;
         self.inner.ioctl(Ioc::OBJSET_STATS, &mut stats).map_err(|errno| No(errno, None))?;
-        let origin = stats.objset_stats.origin;
-        if origin.is_empty() || self.is_within(&origin) {
+        let stats = NvList::from_bytes(stats.reply()).map_err(|_| No(Errno::EPROTO, None))?;
+        let snapshot = stats.get_list(property).and_then(|property| property.get_str("value"));
+        if snapshot.is_none_or(|name| name.is_empty() || self.is_within(name)) {
             Ok(())
         } else {
-            Err(No(Errno::EINVAL, None))
+            Err(No(answer, None))
         }
     }
 }

@@ -18,9 +18,9 @@ fn door() -> (Arc<Stub>, Subtree) {
             )
         }
         (Ioc::OBJSET_STATS, "tank/a/own") => {
-            cmd.objset_stats.origin = "tank/a@s".into();
-            Ok(())
+            answer(cmd, [("origin", property("tank/a@s")), ("prevsnap", property("tank/a@s"))])
         }
+        (Ioc::OBJSET_STATS, "tank/a" | "tank/a/b") => answer(cmd, [("used", property(1_u64))]),
         (Ioc::OBJSET_STATS, "tank/a@s") => {
             let clones = keys(&["tank/a/own", "tank/x/clone"]);
             answer(cmd, [("clones", property(clones)), ("encryptionroot", property("tank"))])
@@ -281,6 +281,13 @@ fn a_clone_of_something_outside_cannot_be_promoted() {
     let (_, door) = door();
     assert_eq!(door.ioctl(Ioc::PROMOTE, &mut Cmd::new("tank/a/clone")), Err(Errno::EINVAL));
     assert_eq!(door.ioctl(Ioc::PROMOTE, &mut Cmd::new("tank/a/own")), Ok(()));
+}
+
+#[test]
+fn nothing_is_rolled_back_to_something_outside() {
+    let (_, door) = door();
+    assert_eq!(door.ioctl(Ioc::ROLLBACK, &mut Cmd::new("tank/a/clone")), Err(Errno::ESRCH));
+    assert_eq!(door.ioctl(Ioc::ROLLBACK, &mut Cmd::new("tank/a/own")), Ok(()));
 }
 
 #[test]
