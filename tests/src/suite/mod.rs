@@ -20,6 +20,7 @@ mod pool;
 mod privilege;
 mod program;
 mod property;
+mod quota;
 mod receive;
 mod send;
 mod snapshot;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Case> {
         door::cases(),
         property::cases(),
         list::cases(),
+        quota::cases(),
         limits::cases(),
         missing::cases(),
         privilege::cases(),

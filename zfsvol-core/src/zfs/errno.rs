@@ -42,6 +42,7 @@ pub(super) fn meaning(ioc: Ioc, errno: Errno) -> Meaning {
         Ioc::BOOKMARK => bookmark(errno),
         Ioc::LOAD_KEY | Ioc::UNLOAD_KEY | Ioc::CHANGE_KEY => key(ioc, errno),
         Ioc::CHANNEL_PROGRAM => program(errno),
+        Ioc::USERSPACE_ONE | Ioc::USERSPACE_MANY | Ioc::USERSPACE_UPGRADE => property::space(errno),
         _ => pool::meaning(ioc, errno).or_else(|| transfer::meaning(ioc, errno)),
     };
     own.unwrap_or_else(|| general(errno))

@@ -26,6 +26,7 @@ mod pool_property;
 mod pool_status;
 mod program;
 mod property;
+mod quota;
 mod receive;
 mod recursive;
 mod redact;
@@ -65,6 +66,7 @@ pub use pool_status::{
     SuspendReason,
 };
 pub use program::Program;
+pub use quota::{Account, AccountEntry, Accounts, Owner, OwnerKind, OwnerSpace, Quota, QuotaLimit};
 pub use receive::{ReceiveOptions, ReceiveStream, Received};
 pub use recursive::TreeDestroyed;
 pub use send::{ResumePoint, SendBase, SendOptions, SendProgress, SendStream, Sent};

@@ -149,12 +149,8 @@ impl Zfs {
             return Ok(());
         }
         self.check_settable(name.as_ref(), properties)?;
-        let mut cmd = Cmd::new(name.as_ref());
-        cmd.input = Some(pack(SET, name.as_ref(), &properties.to_nvlist())?);
-        // Room for an errno for every name: a second call would set everything twice.
-        cmd.reply_max = REPLY_BYTES_FIRST.max(cmd.input.as_ref().map_or(0, Vec::len) * 2);
-        match self.call_cmd(SET, &mut cmd) {
-            Ok(_) => Ok(()),
+        match self.set_prop(SET, name.as_ref(), &properties.to_nvlist()) {
+            Ok(()) => Ok(()),
             Err(CallError::Refused(refusal)) => Err(self.set_error(*refusal)),
             Err(error) => Err(error.into_error(self)),
         }
@@ -365,8 +361,24 @@ impl Zfs {
         Err(INHERIT.error(ErrorKind::InvalidProperty, name, reason))
     }
 
+    /// Sets properties, in the form the kernel takes them.
+    pub(super) fn set_prop(
+        &self,
+        operation: Operation,
+        name: &str,
+        properties: &NvList,
+    ) -> Result<(), CallError> {
+        let packed =
+            properties.to_bytes().map_err(|error| CallError::library(operation, name, error))?;
+        let mut cmd = Cmd::new(name);
+        // Room for an errno for every name: a second call would set everything twice.
+        cmd.reply_max = REPLY_BYTES_FIRST.max(packed.len().saturating_mul(2));
+        cmd.input = Some(packed);
+        self.call_cmd(operation, &mut cmd).map(drop)
+    }
+
     /// The error of a set of properties, with each that failed.
-    fn set_error(&self, refusal: Refusal) -> Error {
+    pub(super) fn set_error(&self, refusal: Refusal) -> Error {
         // What is wrong with the dataset is not the fault of each property.
         if matches!(refusal.errno, Errno::ENOENT | Errno::EPERM | Errno::EAGAIN)
             || refusal.errno.is_module_too_old()
@@ -385,7 +397,7 @@ impl Zfs {
         let same = failures.iter().all(|failure| failure.kind == first.kind);
         let kind = if same { first.kind } else { ErrorKind::Several };
         let help = errno::meaning_for_property(Ioc::SET_PROP, &first.name, first.errno).help;
-        let error = Error::new(kind, SET.verb, first.reason.clone())
+        let error = Error::new(kind, refusal.operation.verb, first.reason.clone())
             .with_target(refusal.target)
             .with_errno(refusal.errno);
         let error = match help.filter(|_| failures.len() == 1) {
@@ -465,11 +477,4 @@ fn parity_layout(vdev: &NvList) -> Option<ParityLayout> {
         "draid" => Some(ParityLayout::Draid { data: vdev.get_u64("draid_ndata")?, parity, ashift }),
         _ => None,
     }
-}
-
-fn pack(operation: Operation, name: &str, list: &NvList) -> Result<Vec<u8>> {
-    list.to_bytes().map_err(|error| {
-        let error: Error = error.into();
-        error.with_operation(operation.verb).with_target(name)
-    })
 }

@@ -10,6 +10,9 @@ use crate::kernel::Errno;
 /// What `errno` means when the kernel gives it for that property of a dataset.
 pub(super) fn meaning(property: &str, errno: Errno) -> Option<Meaning> {
     use ErrorKind as K;
+    if property.contains("quota@") {
+        return quota(errno);
+    }
     Some(match (property, errno) {
         ("quota" | "refquota", Errno::ENOSPC) => {
             say(K::QuotaExceeded, "it is less than is used or reserved already")
@@ -57,6 +60,29 @@ pub(super) fn meaning(property: &str, errno: Errno) -> Option<Meaning> {
         (_, Errno::EOVERFLOW) => {
             say(K::InvalidProperty, "it is larger than the module can address")
         }
+        _ => return None,
+    })
+}
+
+/// What `errno` means when a quota of a user, group or project gives it.
+fn quota(errno: Errno) -> Option<Meaning> {
+    use ErrorKind as K;
+    Some(match errno {
+        Errno::EINVAL => say(K::WrongType, "it is not a file system, or there is no such id"),
+        _ => return space(errno),
+    })
+}
+
+/// What `errno` means when the space and quotas of owners give it.
+pub(super) fn space(errno: Errno) -> Option<Meaning> {
+    use ErrorKind as K;
+    Some(match errno {
+        Errno::ENOTSUP => advise(
+            K::FeatureDisabled,
+            "it does not count what they take",
+            "enable the pool's feature project_quota, or upgrade_userspace an old file system",
+        ),
+        Errno::EINVAL => say(K::WrongType, "it is not a file system"),
         _ => return None,
     })
 }

@@ -1,0 +1,248 @@
+//! Space and quotas of users, groups and projects.
+
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+use zfsvol_core::kernel::UnmountFlags;
+use zfsvol_core::property::PropertySet;
+use zfsvol_core::zfs::{Account, MountOptions, Owner, OwnerKind, OwnerSpace, Quota};
+use zfsvol_core::{Bytes, DatasetName, ErrorKind};
+
+use crate::{Case, Need, World, case, command};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(quotas_are_read_back),
+        case(a_quota_of_zero_is_none),
+        case(more_owners_than_one_call_brings_are_all_there),
+        case(quotas_of_a_missing_file_system_are_not_found),
+        case(a_zvol_has_no_owners),
+        case(the_space_of_owners_is_counted).needs(Need::RealModule).needs(Need::Root),
+        case(nobody_writes_beyond_their_quota).needs(Need::RealModule).needs(Need::Root),
+        case(an_upgraded_file_system_stays_as_it_is),
+        case(zfs_userspace_says_the_same).needs(Need::Commands),
+    ]
+}
+
+fn file_system(world: &World, name: &str, properties: &[(&str, &str)]) -> DatasetName {
+    let name = world.root().child(name).expect("a name");
+    let mut set = PropertySet::new();
+    for (property, value) in properties {
+        set.set(property, *value).expect("a valid property");
+    }
+    world.zfs().create_filesystem(&name, &set).expect("created");
+    name
+}
+
+/// A file system, mounted in the case's folder.
+fn mounted(world: &World, name: &str) -> DatasetName {
+    let path = world.scratch().join(name);
+    let path = path.to_str().expect("text");
+    let name = file_system(world, name, &[("mountpoint", path), ("compression", "off")]);
+    world.zfs().mount(&name, &MountOptions::default()).expect("mounted");
+    name
+}
+
+fn write(path: &Path, owner: u32, group: u32, bytes: usize) {
+    std::fs::write(path, vec![b'x'; bytes]).expect("written");
+    chown(path, Some(owner), Some(group)).expect("given away");
+}
+
+fn quotas_are_read_back(world: &World) {
+    let fs = file_system(world, "fs", &[("canmount", "off")]);
+    world
+        .zfs()
+        .set_quotas(
+            &fs,
+            &[
+                Quota::space(Owner::User(1000), Bytes::from_mib(5)),
+                Quota::objects(Owner::User(1000), 7),
+                Quota::space(Owner::Group(20), Bytes::from_mib(9)),
+                Quota::objects(Owner::Group(30), 3),
+                Quota::space(Owner::Project(4), Bytes::from_gib(1)),
+                Quota::objects(Owner::Project(4), 11),
+            ],
+        )
+        .expect("set");
+    let user = world.zfs().userspace_of(&fs, Owner::User(1000)).expect("read");
+    assert_eq!((user.quota, user.object_quota), (Some(Bytes::from_mib(5)), Some(7)));
+    assert_eq!((user.used, user.objects), (Bytes::ZERO, Some(0)));
+    let nobody = world.zfs().userspace_of(&fs, Owner::User(1001)).expect("read");
+    assert_eq!((nobody.quota, nobody.object_quota, nobody.objects), (None, None, Some(0)));
+
+    let all = world.zfs().userspace(&fs, OwnerKind::User).expect("read");
+    assert_eq!(of(&all, 1000), Some(&user));
+    let groups = world.zfs().userspace(&fs, OwnerKind::Group).expect("read");
+    assert_eq!(of(&groups, 20).and_then(|group| group.quota), Some(Bytes::from_mib(9)));
+    assert_eq!(of(&groups, 30).and_then(|group| group.object_quota), Some(3));
+    let projects = world.zfs().userspace(&fs, OwnerKind::Project).expect("read");
+    let project = of(&projects, 4).expect("there");
+    assert_eq!((project.quota, project.object_quota), (Some(Bytes::from_gib(1)), Some(11)));
+    assert!(all.iter().chain(&groups).chain(&projects).all(|space| space.domain.is_none()));
+    assert!(groups.is_sorted_by_key(|group| group.owner.id()));
+}
+
+fn of(spaces: &[OwnerSpace], id: u32) -> Option<&OwnerSpace> {
+    spaces.iter().find(|space| space.owner.id() == id)
+}
+
+fn a_quota_of_zero_is_none(world: &World) {
+    let fs = file_system(world, "fs", &[("canmount", "off")]);
+    let owner = Owner::User(u32::MAX - 1);
+    let set = |most| world.zfs().set_quotas(&fs, &[Quota::space(owner, most)]).expect("set");
+    set(Bytes::from_mib(1));
+    let quota = || world.zfs().userspace_of(&fs, owner).expect("read").quota;
+    assert_eq!(quota(), Some(Bytes::from_mib(1)));
+    set(Bytes::ZERO);
+    assert_eq!(quota(), None);
+    set(Bytes::ZERO);
+    world.zfs().set_quotas(&fs, &[]).expect("nothing to do");
+}
+
+fn more_owners_than_one_call_brings_are_all_there(world: &World) {
+    let fs = file_system(world, "fs", &[("canmount", "off")]);
+    let quotas: Vec<Quota> =
+        (0..2500).map(|id| Quota::space(Owner::User(id), Bytes::new(u64::from(id) + 1))).collect();
+    world.zfs().set_quotas(&fs, &quotas).expect("set");
+    let mut found: Vec<(u32, u64)> = world
+        .zfs()
+        .accounts(&fs, OwnerKind::User, Account::Quota)
+        .map(|entry| entry.map(|entry| (entry.owner.id(), entry.number)))
+        .collect::<Result<_, _>>()
+        .expect("read");
+    found.sort_unstable();
+    assert_eq!(found, (0..2500).map(|id| (id, u64::from(id) + 1)).collect::<Vec<_>>());
+}
+
+fn quotas_of_a_missing_file_system_are_not_found(world: &World) {
+    let missing = world.root().child("none").expect("a name");
+    let error = world
+        .zfs()
+        .set_quotas(&missing, &[Quota::space(Owner::User(1), Bytes::from_mib(1))])
+        .expect_err("no file system");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(
+        error.to_string(),
+        format!("cannot set the quotas of '{missing}': it does not exist (ENOENT)")
+    );
+    let error = world.zfs().userspace(&missing, OwnerKind::User).expect_err("no file system");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let error = world.zfs().userspace_of(&missing, Owner::User(1)).expect_err("no file system");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+fn a_zvol_has_no_owners(world: &World) {
+    let v = world.root().child("v").expect("a name");
+    world.zfs().create_zvol(&v, Bytes::from_mib(1), &PropertySet::new()).expect("created");
+    let error = world.zfs().userspace(&v, OwnerKind::User).expect_err("a zvol");
+    assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+    let error =
+        world.zfs().set_quotas(&v, &[Quota::objects(Owner::Group(10), 1)]).expect_err("a zvol");
+    assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot set the quotas of '{v}': 'groupobjquota@10': it is not a file system, or there is no such id (EINVAL)"
+        )
+    );
+}
+
+fn the_space_of_owners_is_counted(world: &World) {
+    let fs = mounted(world, "fs");
+    let path = world.scratch().join("fs");
+    write(&path.join("a"), 1000, 50, 300 << 10);
+    write(&path.join("b"), 1000, 51, 100 << 10);
+    write(&path.join("c"), 1001, 50, 100 << 10);
+    world.zfs().sync_pool(&world.pool(), false).expect("synced");
+    let users = world.zfs().userspace(&fs, OwnerKind::User).expect("read");
+    let groups = world.zfs().userspace(&fs, OwnerKind::Group).expect("read");
+    for (spaces, id, least, files) in [
+        (&users, 1000, 400, 2),
+        (&users, 1001, 100, 1),
+        (&groups, 50, 400, 2),
+        (&groups, 51, 100, 1),
+    ] {
+        let space = of(spaces, id).expect("there");
+        assert!(space.used >= Bytes::from_kib(least), "{space:?}");
+        assert!(space.used <= Bytes::from_kib(least + 256), "{space:?}");
+        assert_eq!(space.objects, Some(files), "{space:?}");
+        assert_eq!(space.quota, None);
+    }
+    let snapshot = fs.snapshot("s").expect("a name");
+    world.zfs().snapshot(std::slice::from_ref(&snapshot), &PropertySet::new()).expect("a snapshot");
+    std::fs::remove_file(path.join("c")).expect("removed");
+    world.zfs().sync_pool(&world.pool(), false).expect("synced");
+    let then = world.zfs().userspace_of(&snapshot, Owner::User(1001)).expect("read");
+    assert_eq!(Some(&then), of(&users, 1001));
+    let now = world.zfs().userspace_of(&fs, Owner::User(1001)).expect("read");
+    assert_eq!((now.used, now.objects), (Bytes::ZERO, Some(0)));
+    world.zfs().unmount(&fs, UnmountFlags::empty()).expect("unmounted");
+}
+
+fn nobody_writes_beyond_their_quota(world: &World) {
+    let fs = mounted(world, "fs");
+    let path = world.scratch().join("fs");
+    let quotas = [
+        Quota::space(Owner::User(1000), Bytes::from_kib(256)),
+        Quota::objects(Owner::User(1001), 1),
+    ];
+    world.zfs().set_quotas(&fs, &quotas).expect("set");
+    write(&path.join("a"), 1000, 50, 300 << 10);
+    write(&path.join("b"), 1001, 50, 1);
+    write(&path.join("c"), 1001, 50, 1);
+    world.zfs().sync_pool(&world.pool(), false).expect("synced");
+    // The superuser writes it, and its owner's quota counts.
+    let error = std::fs::write(path.join("a"), vec![b'x'; 400 << 10]).expect_err("over quota");
+    assert_eq!(error.raw_os_error(), Some(libc::EDQUOT));
+    let lifted = [Quota::space(Owner::User(1000), Bytes::ZERO)];
+    world.zfs().set_quotas(&fs, &lifted).expect("set");
+    write(&path.join("a"), 1000, 50, 400 << 10);
+    world.zfs().unmount(&fs, UnmountFlags::empty()).expect("unmounted");
+}
+
+fn an_upgraded_file_system_stays_as_it_is(world: &World) {
+    let fs = file_system(world, "fs", &[("canmount", "off")]);
+    world.zfs().upgrade_userspace(&fs).expect("nothing to do");
+    let missing = world.root().child("none").expect("a name");
+    let error = world.zfs().upgrade_userspace(&missing).expect_err("no file system");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+fn zfs_userspace_says_the_same(world: &World) {
+    let fs = file_system(world, "fs", &[("canmount", "off")]);
+    command::zfs(&[
+        "set",
+        "userquota@1234=3M",
+        "groupquota@55=4M",
+        "userobjquota@9=8",
+        fs.as_str(),
+    ]);
+    let ours = Quota::space(Owner::User(77), Bytes::from_mib(2));
+    world.zfs().set_quotas(&fs, &[ours]).expect("set");
+    for (kind, verb) in [(OwnerKind::User, "userspace"), (OwnerKind::Group, "groupspace")] {
+        let shown =
+            command::zfs(&[verb, "-Hpn", "-o", "name,used,quota,objused,objquota", fs.as_str()]);
+        let mut shown: Vec<String> = shown.lines().map(|line| line.replace('-', "0")).collect();
+        shown.sort();
+        let spaces = world.zfs().userspace(&fs, kind).expect("read");
+        // What is not there is shown as a dash or as zero.
+        let zero = |number: Option<u64>| number.unwrap_or(0);
+        let mut found: Vec<String> = spaces
+            .iter()
+            .map(|space| {
+                format!(
+                    "{}\t{}\t{}\t{}\t{}",
+                    space.owner.id(),
+                    space.used.get(),
+                    zero(space.quota.map(Bytes::get)),
+                    zero(space.objects),
+                    zero(space.object_quota)
+                )
+            })
+            .collect();
+        found.sort();
+        assert_eq!(found, shown);
+    }
+    let value = command::zfs(&["get", "-Hp", "-o", "value", "userquota@77", fs.as_str()]);
+    assert_eq!(value, (2 << 20).to_string());
+}
