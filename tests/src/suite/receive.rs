@@ -10,7 +10,7 @@ use zfsvol_core::stream::{BEGIN_RECORD_BYTES, ResumeToken, SendFlags, StreamFeat
 use zfsvol_core::zfs::{Create, Key, ReceiveOptions, Received, SendBase, SendOptions};
 use zfsvol_core::{BusyReason, Bytes, DatasetName, Error, ErrorKind, Guid, Result, SnapshotName};
 
-use crate::{Case, Need, World, case, volume};
+use crate::{Case, Need, World, case, command, volume};
 
 const SIZE: Bytes = Bytes::from_mib(4);
 
@@ -38,6 +38,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(healing_repairs_a_damaged_block).needs(Need::Since(2, 2)).needs(Need::RealModule),
         case(healing_is_unsupported_before_2_2).needs(Need::Before(2, 2)),
         case(a_full_pool_is_no_space),
+        case(zfs_receive_takes_our_stream_and_we_take_that_of_zfs_send).needs(Need::Commands),
+        case(zfs_reads_the_token_we_encode).needs(Need::Commands),
     ]
 }
 
@@ -583,4 +585,31 @@ fn a_full_pool_is_no_space(world: &World) {
     let transfer = zfs.send(&one, &SendOptions::full()).expect("a send").receive_into(receive);
     let error = transfer.expect("a transfer").wait().expect_err("it does not fit");
     assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+}
+
+fn zfs_receive_takes_our_stream_and_we_take_that_of_zfs_send(world: &World) {
+    let source = Source::new(world);
+    let file = world.scratch().join("stream");
+    let path = file.to_str().expect("a path of this suite");
+    std::fs::write(&file, &source.full).expect("written");
+    let theirs = world.root().child("theirs").expect("a name");
+    command::run("sh", &["-c", "zfs receive -u \"$0\" < \"$1\"", theirs.as_str(), path]);
+    let ours = theirs.snapshot("one").expect("a name");
+    assert!(world.zfs().exists(&ours).expect("it can be asked"));
+
+    let script = "zfs send -c -L \"$0\" > \"$1\"";
+    command::run("sh", &["-c", script, source.two.as_str(), path]);
+    let bytes = std::fs::read(&file).expect("read");
+    let received = receive(world, &copy_at(world, "two"), &ReceiveOptions::new(), &bytes);
+    assert_eq!(received.expect("received").bytes.get(), bytes.len() as u64);
+    volume::assert_same(world.zfs(), &source.dataset, &copy(world));
+}
+
+fn zfs_reads_the_token_we_encode(world: &World) {
+    let source = Source::new(world);
+    let token = interrupt(world, &copy_at(world, "one"), &source.full);
+    let text = token.encode().expect("packed");
+    let said = command::zfs(&["send", "-nvt", &text]);
+    assert!(said.contains(&format!("toname = {}", source.one)), "{said}");
+    assert!(said.contains(&format!("bytes = {:#x}", token.bytes.get())), "{said}");
 }

@@ -22,7 +22,7 @@ use crate::nvlist::{NvList, Value};
 ///
 /// Nothing is written to descriptors: who reads the stream of a replayed send meets its end at once. Devices of zvols cannot be opened.
 ///
-/// ```text
+/// ```no_run
 /// use std::sync::Arc;
 /// use zfsvol_core::Zfs;
 /// use zfsvol_core::kernel::{Order, Replay};

@@ -61,8 +61,9 @@ impl Zvols {
             if let Some(path) = self.find(&mut search, thorough)? {
                 match open_as(&path, zvol.as_str(), access == Access::ReadWrite) {
                     Ok(Some(file)) => return Ok(Box::new(Device { file, path })),
-                    // Gone, or another zvol's by now, or opened while another thread changes the pools: look again.
-                    Ok(None) | Err(Errno::ENXIO | Errno::ENOENT | Errno::ENODEV | ERESTARTSYS) => {}
+                    // Gone, or another zvol's by now: look again.
+                    Ok(None) | Err(Errno::ENXIO | Errno::ENOENT | Errno::ENODEV) => {}
+                    Err(errno) if is_passing(errno) => search.obstacle = Some(errno),
                     Err(errno) => return Err(errno),
                 }
             }
@@ -150,6 +151,11 @@ fn named(path: &Path) -> Result<String, Errno> {
 fn open_as(path: &Path, zvol: &str, write: bool) -> Result<Option<File>, Errno> {
     let file = open(path, write, 0)?;
     Ok((zvol_name(file.as_fd())? == zvol).then_some(file))
+}
+
+/// Whether opening the same device again can succeed: a zvol is busy while the kernel makes or opens its device for somebody else.
+fn is_passing(errno: Errno) -> bool {
+    matches!(errno, Errno::EBUSY | Errno::EINTR | Errno::EAGAIN | ERESTARTSYS)
 }
 
 fn open(path: &Path, write: bool, flags: i32) -> Result<File, Errno> {

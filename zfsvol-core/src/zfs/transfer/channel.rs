@@ -217,6 +217,19 @@ pub(super) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Whether it is a pipe that is empty and stays so, because nobody writes to it any more.
+fn is_drained(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO)?;
+    let [polled] = polled;
+    let events = polled.revents().unwrap_or(PollFlags::empty());
+    Ok(events.contains(PollFlags::POLLHUP) && !events.contains(PollFlags::POLLIN))
+}
+
 fn splice_when_ready(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
@@ -232,7 +245,40 @@ fn splice_when_ready(
             Ok(0) => return Ok(Step::End),
             Ok(bytes) => return Ok(Step::Moved(bytes)),
             Err(error) if is_transient(&error) => {}
+            // Whoever read all of the stream may close before we see its end, and splice(2) looks for a reader before it looks for data.
+            Err(error) if is_broken_pipe(&error) && is_drained(from)? => return Ok(Step::End),
             Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel's end of a pipe with `data` in it, closed or not, and the caller's pipe whose reader is gone.
+    fn into_nobody(data: &[u8], is_closed: bool) -> io::Result<Step> {
+        let (channel, kernel) = Channel::from_kernel().unwrap();
+        let mut kernel = File::from(kernel);
+        kernel.write_all(data).unwrap();
+        let kernel = (!is_closed).then_some(kernel);
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        drop(reader);
+        let step = channel.splice_to(writer.as_fd());
+        drop(kernel);
+        step
+    }
+
+    #[test]
+    fn a_reader_that_read_all_may_close_first() {
+        assert_eq!(into_nobody(b"", true).unwrap(), Step::End);
+    }
+
+    #[test]
+    fn a_reader_that_closes_early_breaks_the_pipe() {
+        for is_closed in [true, false] {
+            let error = into_nobody(b"more", is_closed).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         }
     }
 }
