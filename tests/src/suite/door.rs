@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use zfsvol_core::kernel::{
-    Call, Errno, Fault, FaultRule, Ioc, Kernel, Observe, Order, ReadOnly, Record, Refused, Replay,
-    Subtree,
+    Call, Cmd, Errno, Fault, FaultRule, Host, Ioc, Kernel, Observe, Order, ReadOnly, Record,
+    Refused, Replay, Subtree,
 };
 use zfsvol_core::zfs::{Destroy, Program};
 use zfsvol_core::{DatasetName, ErrorKind, SnapshotName, Zfs};
@@ -22,6 +22,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_subtree_conceals_origins_and_clones),
         case(an_observer_sees_names_and_outcomes),
         case(a_lost_answer_is_found_out_by_asking_again),
+        case(an_errno_nobody_knows_comes_through_as_it_is),
+        case(a_reply_that_cannot_be_read_is_no_answer),
         case(a_recording_replays_without_the_kernel),
         case(doors_chain),
     ]
@@ -152,7 +154,7 @@ fn a_subtree_conceals_origins_and_clones(world: &World) {
     let error = door.promote(&clone).expect_err("its origin is outside");
     assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
     let reply = |zfs: &Zfs, name: &str| {
-        let mut cmd = zfsvol_core::kernel::Cmd::new(name);
+        let mut cmd = Cmd::new(name);
         cmd.reply_max = 1 << 20;
         zfs.kernel().ioctl(Ioc::OBJSET_STATS, &mut cmd).expect("statistics");
         let text = String::from_utf8_lossy(cmd.reply()).into_owned();
@@ -208,6 +210,45 @@ fn a_lost_answer_is_found_out_by_asking_again(world: &World) {
     assert!(error.to_string().contains("a fault was injected after the call"), "{error}");
     let error = door.create_filesystem(&dataset, &plain()).expect_err("it was carried out");
     assert_eq!(error.kind(), ErrorKind::Exists);
+}
+
+fn an_errno_nobody_knows_comes_through_as_it_is(world: &World) {
+    let dataset = file_system(world, "a");
+    let rule = FaultRule::new(Errno(4000)).ioc(Ioc::DESTROY);
+    let door = Zfs::new(Fault::new(kernel(world)).rule(rule));
+    let error = door.destroy(&dataset).expect_err("the fault");
+    assert_eq!((error.kind(), error.errno()), (ErrorKind::Other, Some(Errno(4000))));
+}
+
+/// Carries everything out, and spoils the replies.
+#[derive(Debug)]
+struct Garbled(Arc<dyn Kernel>);
+
+impl Kernel for Garbled {
+    fn ioctl(&self, ioc: Ioc, cmd: &mut Cmd) -> Result<(), Errno> {
+        self.0.ioctl(ioc, cmd)?;
+        let half = cmd.reply().len() / 2;
+        let part = cmd.reply()[..half].to_vec();
+        cmd.put_reply(&part)
+    }
+
+    fn host(&self) -> &dyn Host {
+        self.0.host()
+    }
+}
+
+fn a_reply_that_cannot_be_read_is_no_answer(world: &World) {
+    let taken = snapshot(world.zfs(), &file_system(world, "a"), "s");
+    world.zfs().hold(&[(taken.clone(), "tag")], None).expect("held");
+    let door = Zfs::new(Garbled(kernel(world)));
+    for error in [
+        door.holds(&taken).expect_err("half a list"),
+        door.properties(&taken).expect_err("half a list"),
+        door.pool_status(&world.pool()).expect_err("half a list"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert!(error.to_string().contains(error.target().expect("its name")), "{error}");
+    }
 }
 
 /// A recording that the case can read afterwards.

@@ -12,7 +12,7 @@ use zfsvol_core::kernel::MountRequest;
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{
     AllocationClass, Compatibility, Create, Draid, Export, FeatureState, Features, Key, PoolHealth,
-    PoolSpec, PoolStatus, Topology, VdevKind, VdevSpec, VdevState, VdevStatus,
+    PoolSpec, PoolStatus, Redundancy, Topology, VdevKind, VdevSpec, VdevState, VdevStatus,
 };
 use zfsvol_core::{BusyReason, Bytes, ErrorKind, PoolName};
 
@@ -108,12 +108,14 @@ fn a_pool_is_made_of_every_kind_of_vdev(world: &World) {
     let mut spec = spec([
         VdevSpec::raidz(2, take(4)),
         VdevSpec::mirror(take(2)).log(),
-        VdevSpec::mirror(take(3)).special(),
+        VdevSpec::new(Redundancy::Mirror, take(3)).class(AllocationClass::Special),
         VdevSpec::mirror(take(3)).dedup(),
     ])
     .ashift(12);
     spec.topology.spares = take(2);
     spec.topology.cache = take(1);
+    assert_eq!(spec.topology.devices().count(), 15, "twelve, two spares, a cache");
+    assert_eq!(spec.topology.vdevs.first().map(|raidz| raidz.devices().len()), Some(4));
     let pool = pool_name(world, "kinds");
     world.zfs().create_pool(&pool, &spec).expect("created");
     let status = status(world, &pool);
@@ -129,6 +131,8 @@ fn a_pool_is_made_of_every_kind_of_vdev(world: &World) {
     assert_eq!((status.spares.len(), status.cache.len()), (2, 1));
     assert_eq!(status.health, PoolHealth::Online);
     assert_eq!(status.root.leaves().count(), 12);
+    assert!(status.root.leaves().all(VdevStatus::is_leaf));
+    assert!(!status.root.is_leaf() && !status.root.children.iter().any(VdevStatus::is_leaf));
     for vdev in status.root.iter().chain(&status.cache) {
         assert_eq!((vdev.state, vdev.reason), (VdevState::Online, None), "{}", vdev.name());
     }
@@ -180,6 +184,7 @@ fn a_new_pool_can_have_the_features_of_an_older_release(world: &World) {
     assert!(!features.contains_key("draid"));
     let properties = world.zfs().pool_properties(&pool).expect("properties");
     let set = properties.get("compatibility").and_then(|set| set.value.as_str());
+    assert_eq!(set, Some(Compatibility::V2_0.set_name()));
     assert_eq!(set, Some("openzfs-2.0-linux"));
 }
 

@@ -88,7 +88,7 @@ fn of(spaces: &[OwnerSpace], id: u32) -> Option<&OwnerSpace> {
 
 fn a_quota_of_zero_is_none(world: &World) {
     let fs = file_system(world, "fs", &[("canmount", "off")]);
-    let owner = Owner::User(u32::MAX - 1);
+    let owner = OwnerKind::User.owner(u32::MAX - 1);
     let set = |most| world.zfs().set_quotas(&fs, &[Quota::space(owner, most)]).expect("set");
     set(Bytes::from_mib(1));
     let quota = || world.zfs().userspace_of(&fs, owner).expect("read").quota;

@@ -1,6 +1,6 @@
 //! Block devices of zvols: found without udev, written and read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zfsvol_core::kernel::{Access, BlockDevice};
 use zfsvol_core::property::PropertySet;
@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_read_only_zvol_is_not_opened_for_writing),
         case(what_has_no_device_says_why),
         case(a_zvol_without_its_key_has_no_device),
+        case(a_device_that_does_not_appear_times_out),
     ]
     .into_iter()
     .map(|case| case.needs(Need::RealModule).needs(Need::Root))
@@ -145,4 +146,40 @@ fn a_zvol_without_its_key_has_no_device(world: &World) {
     assert_eq!(error.kind(), ErrorKind::KeyNotLoaded, "{error}");
     zfs.load_key(&zvol, &key).expect("loaded");
     assert_eq!(&first_bytes(&*open(world, &zvol)), b"data");
+}
+
+/// The module's switch for zvols without devices, off again when the case is over.
+struct Inhibited;
+
+const INHIBIT: &str = "/sys/module/zfs/parameters/zvol_inhibit_dev";
+
+impl Inhibited {
+    fn new() -> Self {
+        std::fs::write(INHIBIT, "1").expect("switched on");
+        Self
+    }
+}
+
+impl Drop for Inhibited {
+    fn drop(&mut self) {
+        std::fs::write(INHIBIT, "0").expect("switched off");
+    }
+}
+
+fn a_device_that_does_not_appear_times_out(world: &World) {
+    let inhibited = Inhibited::new();
+    let zvol = zvol(world, "vol", &PropertySet::new());
+    let wait = Duration::from_millis(200);
+    let start = Instant::now();
+    let error = world.zfs().open_zvol(&zvol, Access::Read, wait).expect_err("it has no device");
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(start.elapsed() >= wait);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot open the device of '{zvol}': no device appeared within 200ms (ETIMEDOUT); wait longer, or see whether the \
+             module's parameters keep it from being made (zvol_inhibit_dev=1, zvol_volmode=3)"
+        )
+    );
+    drop(inhibited);
 }

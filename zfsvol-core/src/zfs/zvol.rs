@@ -81,7 +81,7 @@ fn cannot_open(zvol: &DatasetName, errno: Errno, wait: Duration) -> Error {
         Errno::ETIMEDOUT => {
             let reason = format!("no device appeared within {wait:?}");
             OPEN.error(ErrorKind::TimedOut, zvol.as_str(), reason).with_errno(errno).with_help(
-                "wait longer, or see whether the module parameter zvol_volmode is 3 (none)",
+                "wait longer, or see whether the module's parameters keep it from being made (zvol_inhibit_dev=1, zvol_volmode=3)",
             )
         }
         Errno::ENODEV => error(
@@ -158,8 +158,8 @@ mod tests {
             (
                 "tank/vol",
                 ErrorKind::TimedOut,
-                "cannot open the device of 'tank/vol': no device appeared within 1s (ETIMEDOUT); wait longer, or see whether the module \
-                 parameter zvol_volmode is 3 (none)",
+                "cannot open the device of 'tank/vol': no device appeared within 1s (ETIMEDOUT); wait longer, or see whether the module's \
+                 parameters keep it from being made (zvol_inhibit_dev=1, zvol_volmode=3)",
             ),
         ] {
             let error = zfs
