@@ -1,9 +1,9 @@
 //! Bookmarks: made, listed, looked up, destroyed.
 
 use zfsvol_core::zfs::{Destroy, Features, PoolSpec, VdevSpec};
-use zfsvol_core::{Bytes, ErrorKind};
+use zfsvol_core::{Bytes, ErrorKind, Guid};
 
-use crate::expect::{failures, file_system, refused, snapshot};
+use crate::expect::{failures, file_system, plain, refused, snapshot};
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -14,6 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(bookmarks_that_cannot_be_made_are_named),
         case(destroying_bookmarks_passes_over_what_is_not_there),
         case(bookmarks_of_what_is_not_there_are_not_found),
+        case(only_the_list_of_bookmarks_tells_of_redaction),
         case(a_pool_without_the_feature_has_no_bookmarks),
     ]
 }
@@ -106,6 +107,25 @@ fn bookmarks_of_what_is_not_there_are_not_found(world: &World) {
     let a = file_system(world, "a");
     refused(zfs.bookmark_properties(&a.bookmark("none").unwrap()), ErrorKind::NotFound);
     refused(zfs.bookmarks(&world.root().child("none").unwrap()), ErrorKind::NotFound);
+}
+
+/// The ioctl for one bookmark has no room to ask for it, in any release.
+fn only_the_list_of_bookmarks_tells_of_redaction(world: &World) {
+    let zfs = world.zfs();
+    let a = file_system(world, "a");
+    let source = snapshot(world, &a, "s");
+    let clone = world.dataset("clone");
+    zfs.create_clone(&clone, &source, &plain()).unwrap();
+    let by = snapshot(world, &clone, "public");
+    let mark = a.bookmark("redacted").unwrap();
+    zfs.redact(&source, &mark, std::slice::from_ref(&by)).unwrap();
+    let guid = zfs.properties(&by).unwrap().number("guid").map(Guid::new).unwrap();
+
+    let mut listed = zfs.bookmarks(&a).unwrap().pop().unwrap();
+    assert_eq!((&listed.redact_snaps, listed.redact_complete), (&Some(vec![guid]), Some(true)));
+    let alone = zfs.bookmark_properties(&mark).unwrap();
+    (listed.redact_snaps, listed.redact_complete) = (None, None);
+    assert_eq!(alone, listed, "the same but for redaction");
 }
 
 fn a_pool_without_the_feature_has_no_bookmarks(world: &World) {

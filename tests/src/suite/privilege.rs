@@ -16,7 +16,7 @@ use zfsvol_core::{Bytes, DatasetName, Error, ErrorKind, Result, SnapshotName, Zf
 
 use crate::expect::{file_system, plain, refused, snapshot, zvol};
 use crate::user::as_user;
-use crate::{Case, Need, World, case, command};
+use crate::{Case, Need, World, case, command, volume};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -25,6 +25,10 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_caller_without_privileges_is_denied_the_administration_of_pools),
         case(a_caller_without_privileges_can_look),
         case(what_is_allowed_works_and_the_rest_is_denied).needs(Need::Commands),
+        case(who_may_send_and_receive_copies_a_volume).needs(Need::Commands),
+        case(who_may_only_append_does_not_force_a_receive)
+            .needs(Need::Commands)
+            .needs(Need::Since(2, 4)),
         case(a_delegation_ends_with_unallow).needs(Need::Commands),
         case(a_recursive_destroy_without_channel_programs_goes_one_by_one).needs(Need::Commands),
         case(limits_of_number_bind_a_caller_without_privileges).needs(Need::Commands),
@@ -271,6 +275,74 @@ fn a_recursive_destroy_without_channel_programs_goes_one_by_one(world: &World) {
     let outcome = as_user(USER, || open_as_user().destroy_recursive(&volume));
     assert_eq!(outcome.expect("allowed"), TreeDestroyed::OneByOne);
     assert!(!world.zfs().exists(&volume).expect("asked"));
+}
+
+/// Sends a snapshot and receives it, all as the caller of `zfs`.
+fn copy(
+    zfs: &Zfs,
+    from: &SnapshotName,
+    send: &SendOptions,
+    to: &SnapshotName,
+    receive: &ReceiveOptions,
+) -> Result<()> {
+    let receive = zfs.receive(to, receive)?;
+    zfs.send(from, send)?.receive_into(receive)?.wait().map(drop)
+}
+
+fn who_may_send_and_receive_copies_a_volume(world: &World) {
+    let source = volume::filled(world, "source", Bytes::from_mib(1));
+    let one = volume::snapshot(world.zfs(), &source, "one");
+    volume::write(world.zfs(), &source, 0, &volume::noise(2, 64 << 10));
+    let two = volume::snapshot(world.zfs(), &source, "two");
+    let into = file_system(world, "into");
+    let target = into.child("copy").unwrap();
+    let to = |snapshot: &SnapshotName| target.snapshot(snapshot.snapshot()).unwrap();
+    let plainly = ReceiveOptions::new();
+    let both = || {
+        as_user(USER, || {
+            let zfs = open_as_user();
+            copy(&zfs, &one, &SendOptions::full(), &to(&one), &plainly)?;
+            copy(&zfs, &two, &SendOptions::since(one.clone()), &to(&two), &plainly)
+        })
+    };
+    assert_denied("neither", both());
+    allow("send", &source);
+    assert_denied("send alone", both());
+    allow("receive", &into);
+    assert_denied("receive without create and mount", both());
+    allow("create,mount", &into);
+    both().expect("all of it is allowed");
+    volume::assert_same(world.zfs(), &source, &target);
+
+    // What it was sent from is still not theirs to change, nor what was received to be destroyed.
+    as_user(USER, || {
+        let zfs = open_as_user();
+        assert_denied("destroy", zfs.destroy_snapshots([&to(&two)], Destroy::Now));
+        assert_denied("receive elsewhere", {
+            let beside = world.dataset("beside").snapshot("one").unwrap();
+            copy(&zfs, &one, &SendOptions::full(), &beside, &plainly)
+        });
+    });
+}
+
+/// `receive:append` came with 2.3.2.
+fn who_may_only_append_does_not_force_a_receive(world: &World) {
+    let source = volume::filled(world, "source", Bytes::from_mib(1));
+    let one = volume::snapshot(world.zfs(), &source, "one");
+    let two = volume::snapshot(world.zfs(), &source, "two");
+    let into = file_system(world, "into");
+    let target = into.child("copy").unwrap();
+    let to = |snapshot: &SnapshotName| target.snapshot(snapshot.snapshot()).unwrap();
+    allow("send", &source);
+    allow("receive:append,create,mount", &into);
+    let (plainly, forced) = (ReceiveOptions::new(), ReceiveOptions::new().force());
+    as_user(USER, || {
+        let zfs = open_as_user();
+        copy(&zfs, &one, &SendOptions::full(), &to(&one), &plainly).expect("append is allowed");
+        let increment = SendOptions::since(one.clone());
+        assert_denied("force", copy(&zfs, &two, &increment, &to(&two), &forced));
+        copy(&zfs, &two, &increment, &to(&two), &plainly).expect("append is allowed");
+    });
 }
 
 /// Root is exempt from `filesystem_limit` and `snapshot_limit`, and so is who may change them.

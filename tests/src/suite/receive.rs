@@ -26,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(an_interrupted_full_receive_is_resumed),
         case(an_interrupted_increment_is_resumed),
         case(a_resumed_send_finds_what_was_renamed),
+        case(an_interrupted_redacted_stream_is_resumed),
         case(what_an_interrupted_receive_keeps_can_be_thrown_away),
         case(a_saved_partial_receive_can_be_sent_on),
         case(a_running_receive_keeps_others_out),
@@ -362,6 +363,54 @@ fn a_resumed_send_finds_what_was_renamed(world: &World) {
             source.two
         )
     );
+}
+
+fn an_interrupted_redacted_stream_is_resumed(world: &World) {
+    let zfs = world.zfs();
+    let source = volume::filled(world, "source", SIZE);
+    let one = volume::snapshot(zfs, &source, "one");
+    let clone = world.root().child("public").expect("a name");
+    zfs.create_clone(&clone, &one, &PropertySet::new()).expect("a clone");
+    volume::write(zfs, &clone, 0, &[0; 1 << 20]);
+    let public = volume::snapshot(zfs, &clone, "public");
+    // Another one of the same snapshot, by nothing that was changed: it must not be taken for the first.
+    let untouched = world.root().child("untouched").expect("a name");
+    zfs.create_clone(&untouched, &one, &PropertySet::new()).expect("a clone");
+    let other = volume::snapshot(zfs, &untouched, "other");
+    let marks = ["by-other", "by-public"].map(|name| source.bookmark(name).expect("a name"));
+    for (mark, by) in marks.iter().zip([other, public]) {
+        zfs.redact(&one, mark, &[by]).expect("a redaction bookmark");
+    }
+    let [_, mark] = &marks;
+    let redacted = stream(world, &one, &SendOptions::full().redacted_by(mark.clone()));
+
+    let to = copy_at(world, "one");
+    let token = interrupt(world, &to, &redacted);
+    assert_eq!(token.redact_snapshots.as_ref().map(Vec::len), Some(1));
+    let (_, options) = zfs.resume_options(&token, None).expect("all of it is found");
+    let point = zfsvol_core::zfs::ResumePoint {
+        object: token.object,
+        offset: token.offset,
+        bytes: token.bytes,
+    };
+    assert_eq!(options, SendOptions::full().redacted_by(mark.clone()).resume_at(point));
+
+    // Without its bookmark the rest would not be redacted, so it is not sent.
+    let moved = source.bookmark("moved").expect("a name");
+    let gone = zfs.destroy_bookmarks([mark]).and_then(|()| zfs.send_resume(&token, None).map(drop));
+    let error = gone.expect_err("the bookmark is gone");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot resume the send of '{one}': the redaction bookmark no longer exists (ENOENT)"
+        )
+    );
+    // One by the same snapshots serves as well, whatever its name.
+    let by = clone.snapshot("public").expect("a name");
+    zfs.redact(&one, &moved, &[by]).expect("a redaction bookmark");
+    resume(world, &token, &to);
+    assert!(zfs.exists(&to).expect("asked"));
 }
 
 fn what_an_interrupted_receive_keeps_can_be_thrown_away(world: &World) {

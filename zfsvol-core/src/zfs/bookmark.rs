@@ -34,9 +34,10 @@ pub struct Bookmark {
     pub referenced: Option<Bytes>,
     /// The same before compression.
     pub logical_referenced: Option<Bytes>,
-    /// For a redaction bookmark, the GUIDs of the snapshots it was redacted by.
+    /// For a redaction bookmark, the GUIDs of the snapshots it was redacted by. Only [`Zfs::bookmarks`] tells it: see
+    /// [`Zfs::bookmark_properties`].
     pub redact_snaps: Option<Vec<Guid>>,
-    /// For a redaction bookmark, whether its list of redacted blocks is complete.
+    /// For a redaction bookmark, whether its list of redacted blocks is complete. Only [`Zfs::bookmarks`] tells it.
     pub redact_complete: Option<bool>,
 }
 
@@ -97,7 +98,11 @@ impl Zfs {
         Ok(found)
     }
 
-    /// One bookmark.
+    /// One bookmark, without looking at the others of its dataset.
+    ///
+    /// [`Bookmark::redact_snaps`] and [`Bookmark::redact_complete`] are `None` even for a redaction bookmark: the ioctl takes no list of
+    /// properties, and the kernel gives those two only when they are named (OpenZFS 2.1 to 2.4 `module/zfs/dsl_bookmark.c`,
+    /// `dsl_bookmark_fetch_props`). [`Zfs::bookmarks`] names them.
     ///
     /// Issues `ZFS_IOC_GET_BOOKMARK_PROPS` (OpenZFS 2.0 or newer).
     ///
