@@ -6,6 +6,7 @@
 //! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
 //! | leaves | [`label`], [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
 
+pub mod embedded;
 pub mod error;
 pub mod kernel;
 pub mod label;

@@ -22,7 +22,7 @@
 
 mod begin;
 mod checksum;
-mod codec;
+pub(crate) mod codec;
 mod content;
 mod dump;
 mod error;

@@ -12,7 +12,7 @@ use super::{Compression, Problem};
 /// # Errors
 ///
 /// When it is no such block, or its compression is not known here.
-pub(super) fn decompress(
+pub(crate) fn decompress(
     compression: Compression,
     packed: &[u8],
     length: usize,
@@ -49,7 +49,7 @@ pub(super) fn decompress(
 /// # Errors
 ///
 /// When the compression is not known here.
-pub(super) fn compress(
+pub(crate) fn compress(
     compression: Compression,
     plain: &[u8],
     packed: &mut Vec<u8>,

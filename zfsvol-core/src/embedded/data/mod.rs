@@ -1,0 +1,34 @@
+//! What datasets hold: objects and their blocks, as values that share what is the same.
+//!
+//! | noun | file |
+//! |---|---|
+//! | all objects of a dataset | [`Objset`] |
+//! | one object | [`Dnode`], [`DnodeBlock`] |
+//! | its block pointers | [`Tree`], [`Pointer`], [`Node`] |
+//! | a block | [`Block`] |
+//! | a change, how blocks are stored, what was born and killed | [`Txn`], [`Policy`], [`Delta`] |
+//! | a block device | [`zvol`] |
+//!
+//! The shapes are ZFS's own, because they show in streams and in what space is used: levels and fan-out of block trees, holes with births,
+//! dnodes in blocks of 32, blocks that live in their pointer. Nothing is on a disk: bytes are shared, and a snapshot is a clone.
+
+mod block;
+mod delta;
+mod dnode;
+mod objset;
+mod pack;
+mod tree;
+mod txn;
+mod types;
+pub mod zap;
+pub mod zvol;
+
+pub use block::{Block, Content, Encryption};
+pub use delta::{Delta, Space};
+pub use dnode::{Dnode, DnodeBlock, INDIRECT_SHIFT, SLOTS_PER_BLOCK, bonus_room, pointers};
+pub use objset::{LARGE_BLOCK_FROM, META_LEVELS, OBJECTS_END, Objset, ObjsetType, UsedFeatures};
+pub use tree::{Leaf, Node, Pointer, Tree};
+pub use txn::{CHECKSUM_FLETCHER_4, CHECKSUM_OFF, Policy, Txn};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,470 @@
+//! [`Objset`]: all objects of a dataset, as a value.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::dnode::INDIRECT_SHIFT;
+use super::tree::indirect_bytes;
+use super::txn::SECTOR_BYTES;
+use super::{Block, Dnode, DnodeBlock, Encryption, Leaf, SLOTS_PER_BLOCK, Space, Tree, Txn};
+use crate::kernel::Errno;
+use crate::stream::Compression;
+
+/// Levels of the tree of dnodes, which are there from the beginning: `DN_META_DNODE_LEVELS`.
+pub const META_LEVELS: u8 = 6;
+
+/// Pointers in the dnode of that tree.
+const META_ROOTS: u8 = 3;
+
+/// Pointers in an indirect block of it, as a power of two.
+const META_SHIFT: u8 = INDIRECT_SHIFT - 7;
+
+/// Beyond the last object there can be: `DN_MAX_OBJECT`.
+pub const OBJECTS_END: u64 = 1 << 48;
+
+/// What a dataset is: `dmu_objset_type_t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjsetType {
+    /// A file system: `DMU_OST_ZFS`.
+    FileSystem,
+    /// A zvol: `DMU_OST_ZVOL`.
+    Zvol,
+}
+
+impl ObjsetType {
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::FileSystem => 2,
+            Self::Zvol => 3,
+        }
+    }
+
+    /// The type of this number, if a dataset can have it.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            2 => Some(Self::FileSystem),
+            3 => Some(Self::Zvol),
+            _ => None,
+        }
+    }
+}
+
+bitflags::bitflags! {
+    /// Features of the pool that a dataset uses. They stay in use until the dataset is gone, and its snapshots and clones have them.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct UsedFeatures: u32 {
+        /// Blocks larger than 128 KiB: `large_blocks`.
+        const LARGE_BLOCKS = 1 << 0;
+        /// Dnodes larger than 512 bytes: `large_dnode`.
+        const LARGE_DNODE = 1 << 1;
+        /// Blocks compressed with Zstandard: `zstd_compress`.
+        const ZSTD = 1 << 2;
+        /// File names above 255 bytes: `longname`.
+        const LONG_NAME = 1 << 3;
+        /// Micro-ZAPs above 128 KiB: `large_microzap`.
+        const LARGE_MICROZAP = 1 << 4;
+    }
+}
+
+/// The content of a dataset. It is a value: a clone shares everything, takes nothing, and does not change when the other one does, so a
+/// snapshot is a clone of it.
+///
+/// Every change happens in a [`Txn`], which tells afterwards which blocks were born and killed.
+#[derive(Clone, Debug)]
+pub struct Objset {
+    objset_type: ObjsetType,
+    birth: u64,
+    /// What the block with the root and the indirect blocks of dnodes that are not kept take.
+    root_space: Space,
+    dnodes: Tree<DnodeBlock>,
+    last_block: u64,
+    features: UsedFeatures,
+    /// What vouches for a raw stream's content: `portable_mac`.
+    portable_mac: Option<Arc<[u8]>>,
+}
+
+impl Objset {
+    /// No objects at all.
+    #[must_use]
+    pub fn empty(objset_type: ObjsetType) -> Self {
+        Self {
+            objset_type,
+            birth: 0,
+            root_space: Space::ZERO,
+            dnodes: Tree::new(META_ROOTS, META_SHIFT),
+            last_block: 0,
+            features: UsedFeatures::empty(),
+            portable_mac: None,
+        }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn objset_type(&self) -> ObjsetType {
+        self.objset_type
+    }
+
+    /// The transaction group of the newest change; 0 where there was none.
+    #[must_use]
+    pub fn birth(&self) -> u64 {
+        self.birth
+    }
+
+    /// Features of the pool that it uses.
+    #[must_use]
+    pub fn features(&self) -> UsedFeatures {
+        self.features
+    }
+
+    /// It uses these from now on, whatever is in it.
+    pub fn use_features(&mut self, features: UsedFeatures) {
+        self.features |= features;
+    }
+
+    /// What vouches for the content of a raw stream.
+    #[must_use]
+    pub fn portable_mac(&self) -> Option<&[u8]> {
+        self.portable_mac.as_deref()
+    }
+
+    /// Keeps what a raw stream says of its content.
+    pub fn set_portable_mac(&mut self, mac: &[u8]) {
+        self.portable_mac = Some(mac.into());
+    }
+
+    /// The number of the last block of dnodes there was: `dn_maxblkid` of the meta-dnode.
+    #[must_use]
+    pub fn last_dnode_block(&self) -> u64 {
+        self.last_block
+    }
+
+    /// The tree of dnodes, for those who walk through it.
+    #[must_use]
+    pub fn dnodes(&self) -> &Tree<DnodeBlock> {
+        &self.dnodes
+    }
+
+    /// What all of it takes.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        let mut space = self.root_space.plus(self.dnodes.space());
+        self.dnodes.for_each(|_, block| {
+            for (_, dnode) in block.dnodes() {
+                space = space.plus(dnode.blocks.space());
+                if let Some(spill) = &dnode.spill {
+                    space = space.plus(spill.space());
+                }
+            }
+        });
+        space
+    }
+
+    /// An object.
+    ///
+    /// # Errors
+    /// `ENOENT` when there is none; `EEXIST` when the number is inside a dnode of several slots. OpenZFS 2.3 `module/zfs/dnode.c`,
+    /// `dnode_hold_impl`.
+    pub fn object(&self, object: u64) -> Result<&Dnode, Errno> {
+        let block = self.dnodes.get(object / SLOTS_PER_BLOCK).ok_or(Errno::ENOENT)?;
+        let slot = object % SLOTS_PER_BLOCK;
+        match block.get(slot) {
+            Some(dnode) => Ok(dnode),
+            None if block.covering(slot).is_some() => Err(Errno::EEXIST),
+            None => Err(Errno::ENOENT),
+        }
+    }
+
+    /// Calls `visit` for each object in ascending order.
+    pub fn for_each_object(&self, mut visit: impl FnMut(u64, &Dnode)) {
+        self.dnodes.for_each(|number, block| {
+            block.dnodes().for_each(|(slot, dnode)| visit(number * SLOTS_PER_BLOCK + slot, dnode));
+        });
+    }
+
+    /// The objects from `first` to before `end`, in ascending order.
+    #[must_use]
+    pub fn objects_in(&self, first: u64, end: u64) -> Vec<u64> {
+        let last = end.saturating_sub(1) / SLOTS_PER_BLOCK;
+        let mut found = Vec::new();
+        for number in first / SLOTS_PER_BLOCK..=last.min(self.last_block) {
+            let Some(block) = self.dnodes.get(number) else { continue };
+            let objects = block.dnodes().map(|(slot, _)| number * SLOTS_PER_BLOCK + slot);
+            found.extend(objects.filter(|object| (first..end).contains(object)));
+        }
+        found
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn object_count(&self) -> u64 {
+        let mut count = 0;
+        self.for_each_object(|_, _| count += 1);
+        count
+    }
+
+    /// Makes a new object with this number. What else is in its slots must be gone.
+    ///
+    /// # Errors
+    /// `EEXIST` when there is one; `EINVAL` when the number is 0 or too high.
+    pub fn claim(&mut self, object: u64, dnode: Dnode, txn: &mut Txn) -> Result<(), Errno> {
+        if object == 0 || object >= OBJECTS_END {
+            return Err(Errno::EINVAL);
+        }
+        match self.object(object) {
+            Err(Errno::ENOENT) => {}
+            _ => return Err(Errno::EEXIST),
+        }
+        if dnode.slots > 1 {
+            self.features |= UsedFeatures::LARGE_DNODE;
+        }
+        if dnode.block_bytes > LARGE_BLOCK_FROM {
+            self.features |= UsedFeatures::LARGE_BLOCKS;
+        }
+        let slot = object % SLOTS_PER_BLOCK;
+        self.change_block(object, txn, |block, _| block.put(slot, Arc::new(dnode)));
+        Ok(())
+    }
+
+    /// Frees an object with all its blocks.
+    ///
+    /// # Errors
+    /// As [`Self::object`].
+    pub fn free_object(&mut self, object: u64, txn: &mut Txn) -> Result<(), Errno> {
+        self.object(object)?;
+        self.change_block(object, txn, |block, txn| {
+            let Some(dnode) = block.take(object % SLOTS_PER_BLOCK) else { return };
+            let mut dnode = Arc::unwrap_or_clone(dnode);
+            dnode.blocks.clear(txn);
+            drop_spill(&mut dnode, txn);
+        });
+        Ok(())
+    }
+
+    /// Changes an object. What `change` does to its blocks must be told to the transaction, as the methods of [`Tree`] do.
+    ///
+    /// # Errors
+    /// As [`Self::object`].
+    pub fn change<T>(
+        &mut self,
+        object: u64,
+        txn: &mut Txn,
+        change: impl FnOnce(&mut Dnode, &mut Txn) -> T,
+    ) -> Result<T, Errno> {
+        self.object(object)?;
+        let slot = object % SLOTS_PER_BLOCK;
+        let mut result = None;
+        self.change_block(object, txn, |block, txn| {
+            if let Some(mut dnode) = block.take(slot) {
+                result = Some(change(Arc::make_mut(&mut dnode), txn));
+                block.put(slot, dnode);
+            }
+        });
+        result.ok_or(Errno::ENOENT)
+    }
+
+    /// Says how the block of dnodes around this object is encrypted.
+    pub fn set_dnode_encryption(&mut self, object: u64, encryption: Encryption, txn: &mut Txn) {
+        self.change_block(object, txn, |block, _| block.set_encryption(encryption));
+    }
+
+    /// Puts a block into an object, or a hole.
+    ///
+    /// # Errors
+    /// As [`Self::object`].
+    pub fn put_block(
+        &mut self,
+        object: u64,
+        number: u64,
+        block: Option<Block>,
+        txn: &mut Txn,
+    ) -> Result<(), Errno> {
+        self.features |= block.as_ref().map_or(UsedFeatures::empty(), features_of);
+        self.change(object, txn, |dnode, txn| {
+            dnode.last_block = dnode.last_block.max(number);
+            dnode.blocks.update(number, txn, |_| block);
+        })
+    }
+
+    /// Frees a range of an object: whole blocks become holes, what is part of a block becomes zero. What is beyond the end of the
+    /// object is nothing; up to its end, the object ends before it. OpenZFS 2.3 `module/zfs/dnode.c`, `dnode_free_range`.
+    ///
+    /// # Errors
+    /// As [`Self::object`], and as [`Block::plain`] where only a part of a block is freed.
+    pub fn free_range(
+        &mut self,
+        object: u64,
+        offset: u64,
+        length: u64,
+        txn: &mut Txn,
+    ) -> Result<(), Errno> {
+        let dnode = self.object(object)?;
+        let size = u64::from(dnode.block_bytes);
+        let end = offset.saturating_add(length);
+        if offset >= dnode.end() || length == 0 {
+            return Ok(());
+        }
+        let whole_end = if end >= dnode.end() { u64::MAX } else { end / size };
+        let first = offset.div_ceil(size);
+        self.zero_part(object, offset, end.min(first.saturating_mul(size)), txn)?;
+        if whole_end != u64::MAX && whole_end >= first {
+            self.zero_part(object, whole_end.saturating_mul(size), end, txn)?;
+        }
+        if first >= whole_end {
+            return Ok(());
+        }
+        self.change(object, txn, |dnode, txn| {
+            dnode.blocks.free(first, whole_end.saturating_sub(1), txn);
+            if whole_end == u64::MAX {
+                dnode.last_block = dnode.last_block.min(first.saturating_sub(1));
+            }
+        })
+    }
+
+    /// Makes a part of one block zero.
+    fn zero_part(&mut self, object: u64, from: u64, to: u64, txn: &mut Txn) -> Result<(), Errno> {
+        let dnode = self.object(object)?;
+        let size = u64::from(dnode.block_bytes);
+        if from >= to || from % size == 0 && to - from >= size {
+            return Ok(());
+        }
+        let (number, object_type) = (from / size, dnode.object_type);
+        let Some(block) = dnode.blocks.get(number) else { return Ok(()) };
+        let mut plain = block.plain()?.into_owned();
+        let at = |offset: u64| usize::try_from(offset - number * size).unwrap_or(usize::MAX);
+        if let Some(part) = plain.get_mut(at(from)..at(to).min(dnode.block_bytes as usize)) {
+            part.fill(0);
+        }
+        let block = Block::of_plain(&plain, object_type, txn);
+        self.put_block(object, number, block, txn)
+    }
+
+    /// The plain content of one block of an object, whole; zeros where there is a hole.
+    ///
+    /// # Errors
+    /// As [`Self::object`] and [`Block::plain`].
+    pub fn read_block(&self, object: u64, number: u64) -> Result<Cow<'_, [u8]>, Errno> {
+        let dnode = self.object(object)?;
+        match dnode.blocks.get(number) {
+            Some(block) => block.plain(),
+            None => Ok(Cow::Owned(vec![0; dnode.block_bytes as usize])),
+        }
+    }
+
+    /// Fills `buffer` from `offset` of an object; zeros beyond its end.
+    ///
+    /// # Errors
+    /// As [`Self::object`] and [`Block::plain`].
+    pub fn read(&self, object: u64, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+        let dnode = self.object(object)?;
+        let mut at = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let (number, inside, length) = span(at, rest.len(), dnode.block_bytes);
+            let (part, after) = rest.split_at_mut_checked(length).unwrap_or_default();
+            match dnode.blocks.get(number) {
+                None => part.fill(0),
+                Some(block) => {
+                    let plain = block.plain()?;
+                    let from = plain.get(inside..inside + length).ok_or(Errno::EIO)?;
+                    part.copy_from_slice(from);
+                }
+            }
+            rest = after;
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes `data` at `offset` of an object, whole blocks or parts of them.
+    ///
+    /// # Errors
+    /// As [`Self::object`]; as [`Block::plain`] where a part of a block is kept; `EFBIG` beyond 64 bits.
+    pub fn write(
+        &mut self,
+        object: u64,
+        offset: u64,
+        data: &[u8],
+        txn: &mut Txn,
+    ) -> Result<(), Errno> {
+        offset.checked_add(data.len() as u64).ok_or(Errno::EFBIG)?;
+        let features = self.change(object, txn, |dnode, txn| dnode.write(offset, data, txn))??;
+        self.features |= features;
+        Ok(())
+    }
+
+    /// Changes the block of dnodes around an object: it, the indirect blocks above and the root are written anew.
+    fn change_block(
+        &mut self,
+        object: u64,
+        txn: &mut Txn,
+        change: impl FnOnce(&mut DnodeBlock, &mut Txn),
+    ) {
+        let number = object / SLOTS_PER_BLOCK;
+        self.last_block = self.last_block.max(number);
+        // Out of its tree it is nobody else's, so that nothing is copied that no snapshot shares.
+        let mut block = self.dnodes.take(number).unwrap_or_else(DnodeBlock::new);
+        txn.kill(block.birth(), block.space());
+        change(&mut block, txn);
+        let settled = block.settle(txn);
+        self.dnodes.update(number, txn, |_| settled);
+        self.touch(txn);
+    }
+
+    /// The root is written anew, with the indirect blocks of dnodes above those that are kept.
+    fn touch(&mut self, txn: &mut Txn) {
+        txn.kill(self.birth, self.root_space);
+        let policy = txn.policy();
+        let above = META_LEVELS.saturating_sub(self.dnodes.levels());
+        let indirect = policy.metadata_space(indirect_bytes(1, META_SHIFT));
+        let root = policy.metadata_space(SECTOR_BYTES);
+        self.root_space = (0..above).fold(root, |sum, _| sum.plus(indirect));
+        self.birth = txn.txg();
+        txn.bear(self.root_space);
+    }
+
+    /// Puts the spill block of an object, or takes it away.
+    ///
+    /// # Errors
+    /// As [`Self::object`].
+    pub fn put_spill(
+        &mut self,
+        object: u64,
+        spill: Option<Block>,
+        txn: &mut Txn,
+    ) -> Result<(), Errno> {
+        self.change(object, txn, |dnode, txn| {
+            drop_spill(dnode, txn);
+            if let Some(spill) = &spill {
+                txn.bear(spill.space());
+            }
+            dnode.spill = spill;
+        })
+    }
+}
+
+/// Blocks larger than this need the feature `large_blocks`: `SPA_OLD_MAXBLOCKSIZE`.
+pub const LARGE_BLOCK_FROM: u32 = 128 << 10;
+
+fn drop_spill(dnode: &mut Dnode, txn: &mut Txn) {
+    if let Some(spill) = dnode.spill.take() {
+        txn.kill(spill.birth(), spill.space());
+    }
+}
+
+/// What a block puts to use.
+pub(super) fn features_of(block: &Block) -> UsedFeatures {
+    let mut features = UsedFeatures::empty();
+    features.set(UsedFeatures::LARGE_BLOCKS, block.logical_bytes > LARGE_BLOCK_FROM);
+    features.set(UsedFeatures::ZSTD, block.compression == Compression::ZSTD);
+    features
+}
+
+/// Which block `at` is in, where inside of it, and how much of `length` is in that block.
+pub(super) fn span(at: u64, length: usize, block_bytes: u32) -> (u64, usize, usize) {
+    let size = u64::from(block_bytes.max(1));
+    let inside = usize::try_from(at % size).unwrap_or(0);
+    (at / size, inside, length.min(block_bytes as usize - inside))
+}

@@ -1,0 +1,33 @@
+//! What types of objects say of their blocks.
+
+use crate::stream::ObjectType;
+
+/// Set in a type that says of itself what it is: `DMU_OT_NEWTYPE`.
+const NEW_TYPE: u32 = 0x80;
+
+/// Set in such a type when it is metadata.
+const NEW_METADATA: u32 = 0x40;
+
+/// The types that are data: files, zvols, arrays of others, deduplicated blocks. OpenZFS 2.3 `module/zfs/dmu.c`, `dmu_ot`.
+const DATA: [u32; 5] = [19, 23, 25, 26, 49];
+
+impl ObjectType {
+    /// Attributes of files: `DMU_OT_SA`.
+    pub const SA: Self = Self(44);
+    /// Where a file system begins: `DMU_OT_MASTER_NODE`.
+    pub const MASTER_NODE: Self = Self(21);
+    /// Files that are deleted and still open: `DMU_OT_UNLINKED_SET`.
+    pub const DELETE_QUEUE: Self = Self(22);
+    /// Where attributes are described: `DMU_OT_SA_MASTER_NODE`.
+    pub const SA_MASTER_NODE: Self = Self(45);
+    /// Which attributes there are: `DMU_OT_SA_ATTR_REGISTRATION`.
+    pub const SA_REGISTRATION: Self = Self(46);
+    /// In which order attributes are stored: `DMU_OT_SA_ATTR_LAYOUTS`.
+    pub const SA_LAYOUTS: Self = Self(47);
+
+    /// Whether its blocks are metadata: compressed always, and stored once more than data. `DMU_OT_IS_METADATA`.
+    #[must_use]
+    pub fn is_metadata(self) -> bool {
+        if self.0 & NEW_TYPE != 0 { self.0 & NEW_METADATA != 0 } else { !DATA.contains(&self.0) }
+    }
+}

@@ -1,0 +1,79 @@
+//! ZAPs of one block: names with numbers, as zvols and file systems keep what they say of themselves.
+//!
+//! `mzap_phys_t`, OpenZFS 2.3 `include/sys/zap_impl.h`: a head of 64 bytes (type, salt, how names are normalized), then entries of 64 bytes
+//! (number, collision differentiator, name with its ending zero).
+
+/// Bytes of the head, and of an entry.
+const CHUNK_BYTES: usize = 64;
+
+/// What such a block begins with: `ZBT_MICRO`.
+const MICRO: u64 = (1 << 63) + 3;
+
+/// Where the name is in an entry.
+const NAME_AT: usize = 14;
+
+/// The longest name, its ending zero included: `MZAP_NAME_LEN`.
+const NAME_BYTES: usize = CHUNK_BYTES - NAME_AT;
+
+/// A block with these entries, as long as it takes, in steps of 512 bytes; `None` where a name is too long.
+///
+/// `salt` is what names are hashed with; any number will do, and a different one for each.
+#[must_use]
+pub fn micro(entries: &[(&str, u64)], salt: u64, normalization: u64) -> Option<Vec<u8>> {
+    let mut block = Vec::new();
+    block.extend(MICRO.to_ne_bytes());
+    // A salt is odd in real ones, and not 0.
+    block.extend((salt | 1).to_ne_bytes());
+    block.extend(normalization.to_ne_bytes());
+    block.resize(CHUNK_BYTES, 0);
+    for (name, number) in entries {
+        if name.len() >= NAME_BYTES || name.contains('\0') {
+            return None;
+        }
+        let start = block.len();
+        block.extend(number.to_ne_bytes());
+        block.resize(start + NAME_AT, 0);
+        block.extend(name.as_bytes());
+        block.resize(start + CHUNK_BYTES, 0);
+    }
+    block.resize(block.len().next_multiple_of(512), 0);
+    Some(block)
+}
+
+/// The number of a name in such a block; `None` where it is not there, or the block is another.
+#[must_use]
+pub fn lookup(block: &[u8], name: &str) -> Option<u64> {
+    entries(block).find(|(found, _)| found == name).map(|(_, number)| number)
+}
+
+/// The entries of such a block.
+pub fn entries(block: &[u8]) -> impl Iterator<Item = (String, u64)> + '_ {
+    let mut chunks = block.chunks_exact(CHUNK_BYTES);
+    let is_micro = chunks.next().and_then(number) == Some(MICRO);
+    chunks.take(if is_micro { usize::MAX } else { 0 }).filter_map(|chunk| {
+        let name = chunk.get(NAME_AT..)?.split(|byte| *byte == 0).next()?;
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
+        Some((name.to_owned(), number(chunk)?))
+    })
+}
+
+fn number(chunk: &[u8]) -> Option<u64> {
+    chunk.first_chunk().map(|bytes| u64::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_is_found() {
+        let entries = [("size", 1 << 30), ("VERSION", 5)];
+        let block = micro(&entries, 8, 0).unwrap();
+        assert_eq!(block.len(), 512);
+        assert_eq!(lookup(&block, "size"), Some(1 << 30));
+        assert_eq!(lookup(&block, "VERSION"), Some(5));
+        assert_eq!(lookup(&block, "siz"), None);
+        assert_eq!(lookup(&block[64..], "size"), None);
+        assert!(micro(&[(&"x".repeat(50), 0)], 1, 0).is_none());
+    }
+}
