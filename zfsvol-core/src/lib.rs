@@ -2,6 +2,7 @@
 //!
 //! | layer | module | what it does |
 //! |---|---|---|
+//! | volumes | [`volume`] | names and owners of volumes, which snapshots to keep |
 //! | operations | [`zfs`] | a typed request becomes an nvlist; an errno and an error list become an [`Error`] |
 //! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
 //! | leaves | [`label`], [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
@@ -15,6 +16,7 @@ pub mod nvlist;
 pub mod property;
 pub mod stream;
 pub mod units;
+pub mod volume;
 pub mod zfs;
 
 pub use error::{BusyReason, Error, ErrorKind, Failure, Result};
