@@ -27,7 +27,7 @@ SUITE_SECONDS = 3600
 DEMO_SECONDS = 600
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz install clean \
+.PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench install clean \
 	payload-suite payload-tour tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
@@ -97,6 +97,10 @@ fuzz: tools ## every fuzz target, FUZZ_SECONDS (60) each
 	@set -e; cd zfsvol-core; for target in $$($(CARGO) fuzz list); do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
+
+bench: tools ## how quick streams are read: against memory, against zstream, and in bytes a second
+	$(CARGO) bench -p zfsvol-benches --bench stream_ratios
+	$(CARGO) bench -p zfsvol-benches --bench stream
 
 install: ## nothing yet: says so, and fails
 	@echo "There is nothing to install yet: zfsvol is used from Rust, as the crate zfsvol-core. The C library and its header are not built yet."; exit 1

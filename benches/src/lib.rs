@@ -1,1 +1,10 @@
-//! Benchmarks.
+//! What the benchmarks of zfsvol have in common: streams to read, a plain loop to compare with, and a way of comparing.
+//!
+//! Figures of a machine that others use too are worth little, and those of two runs cannot be compared. A [`Contest`] runs everything in
+//! turns, again and again, and its ratios are of the same turn.
+
+mod contest;
+mod stream;
+
+pub use contest::{Contest, Standing};
+pub use stream::{read_and_sum, zvol_stream};

@@ -5,6 +5,8 @@
 //! without looking at the data again, so the words are dealt out to as many lanes as a register has, and joined at the end.
 
 mod kernel;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod lanes;
 
 use std::fmt;
 
