@@ -249,6 +249,8 @@ struct Inner {
     kind: ErrorKind,
     operation: Cow<'static, str>,
     target: Option<String>,
+    /// How many more names were given, where the kernel refused the whole of them and named none.
+    others: usize,
     errno: Option<Errno>,
     reason: Cow<'static, str>,
     help: Option<Cow<'static, str>>,
@@ -269,7 +271,8 @@ impl Error {
         &self.0.operation
     }
 
-    /// The dataset, snapshot or pool it was done to.
+    /// The dataset, snapshot or pool it was done to; of a batch that was refused as a whole, the first. `None` when some names of a batch
+    /// failed: [`Self::failures`] has them.
     pub fn target(&self) -> Option<&str> {
         self.0.target.as_deref()
     }
@@ -314,6 +317,7 @@ impl Error {
             kind,
             operation: operation.into(),
             target: None,
+            others: 0,
             errno: None,
             reason: reason.into(),
             help: None,
@@ -357,6 +361,13 @@ impl Error {
         self
     }
 
+    /// The first name of a batch, and how many more there are.
+    pub(crate) fn with_targets(self, first: impl Into<String>, others: usize) -> Self {
+        let mut this = self.with_target(first);
+        this.0.others = others;
+        this
+    }
+
     pub(crate) fn with_errno(mut self, errno: Errno) -> Self {
         self.0.errno = Some(errno);
         self
@@ -393,6 +404,16 @@ impl Error {
     }
 }
 
+impl Inner {
+    /// The one failure of a batch of one name, which is named already.
+    fn failure_of_target(&self) -> Option<&Failure> {
+        match self.failures.as_slice() {
+            [alone] if self.target.as_ref() == Some(&alone.name) => Some(alone),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
@@ -400,8 +421,14 @@ impl fmt::Display for Error {
         if let Some(target) = &inner.target {
             write!(f, " '{target}'")?;
         }
+        if inner.others > 0 {
+            write!(f, " and {} more", inner.others)?;
+        }
         f.write_str(": ")?;
-        if inner.failures.is_empty() {
+        if let Some(alone) = inner.failure_of_target() {
+            fmt_reason(f, &alone.reason, &alone.busy)?;
+            write!(f, " ({})", alone.errno)?;
+        } else if inner.failures.is_empty() {
             fmt_reason(f, &inner.reason, &inner.busy)?;
             if let Some(errno) = inner.errno {
                 write!(f, " ({errno})")?;

@@ -148,7 +148,7 @@ fn a_pool_has_one_checkpoint(world: &World) {
     let error = zfs.checkpoint_pool(&pool).expect_err("there is one");
     assert_eq!(error.kind(), ErrorKind::InProgress);
     let expected = format!(
-        "cannot checkpoint the pool '{pool}': the pool has a checkpoint (ZFS_ERR_CHECKPOINT_EXISTS)"
+        "cannot checkpoint the pool '{pool}': the pool has a checkpoint (ZFS_ERR_CHECKPOINT_EXISTS); discard that checkpoint first"
     );
     assert_eq!(error.to_string(), expected);
     zfs.discard_checkpoint(&pool).expect("given up");

@@ -46,7 +46,7 @@ fn a_held_snapshot_names_its_tags(world: &World) {
     assert_eq!(reasons_for(&error, &held), [tags]);
     assert_eq!(
         error.to_string().split(" (").next(),
-        Some(format!("cannot destroy: '{held}': it is held by 'backup', 'push'").as_str())
+        Some(format!("cannot destroy '{held}': it is held by 'backup', 'push'").as_str())
     );
 }
 
@@ -117,7 +117,10 @@ fn a_mounted_file_system_names_where(world: &World) {
     assert_eq!(error.busy(), [BusyReason::Mounted(vec![path.display().to_string()])]);
     assert_eq!(
         error.to_string(),
-        format!("cannot destroy '{dataset}': it is mounted on '{}' (EBUSY)", path.display())
+        format!(
+            "cannot destroy '{dataset}': it is mounted on '{}' (EBUSY); unmount it",
+            path.display()
+        )
     );
     zfs.kernel().host().unmount(&path, UnmountFlags::empty()).expect("unmounted");
     zfs.destroy(&dataset).expect("destroyed");

@@ -302,7 +302,7 @@ fn an_open_file_keeps_it_mounted(world: &World) {
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot unmount '{dataset}': a file of it is open, or a process works in it (EBUSY)"
+            "cannot unmount '{dataset}': a file of it is open, or a process works in it (EBUSY); end that process, or detach the mount"
         )
     );
     zfs.unmount(&dataset, UnmountFlags::DETACH).expect("out of sight");

@@ -157,7 +157,8 @@ fn an_increment_needs_its_base_at_the_destination(world: &World) {
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot receive '{to}': the snapshot the increment starts from is not at the destination (ENODEV)"
+            "cannot receive '{to}': the snapshot the increment starts from is not at the destination (ENODEV); \
+             send an increment from one that both sides have, or a full stream"
         )
     );
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::errno::Errno;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of a loaded module, as `/sys/module/zfs/version` gives it: `2.3.2-1~bpo12+2`.
@@ -68,7 +70,18 @@ impl Module {
     fn from_sysfs(directory: &Path) -> Result<Self> {
         let path = directory.join("version");
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Error::io("read the version of the OpenZFS module from", error)
+            let operation = "read the version of the OpenZFS module from";
+            let error = match error.kind() {
+                io::ErrorKind::NotFound => Error::new(
+                    ErrorKind::NoModule,
+                    operation,
+                    "the module is not loaded, or /sys is not there",
+                )
+                .with_errno(Errno::ENOENT)
+                .with_source(error),
+                _ => Error::io(operation, error),
+            };
+            error
                 .with_target(path.display().to_string())
                 .with_help("load the module (modprobe zfs); in a container, mount /sys")
         })?;
@@ -116,6 +129,17 @@ fn entries(directory: &Path) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_module_says_what_to_do() {
+        let error = Module::from_sysfs(Path::new("/nonexistent")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoModule);
+        assert_eq!(
+            error.to_string(),
+            "cannot read the version of the OpenZFS module from '/nonexistent/version': the module is not loaded, or /sys is not \
+             there (ENOENT); load the module (modprobe zfs); in a container, mount /sys"
+        );
+    }
 
     #[test]
     fn versions_as_distributions_write_them() {

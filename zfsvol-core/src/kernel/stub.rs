@@ -38,6 +38,12 @@ impl Stub {
         }
     }
 
+    /// As a module of that version.
+    pub(crate) fn of_version(mut self, version: &str) -> Self {
+        self.module = Module::for_tests(version);
+        self
+    }
+
     pub(crate) fn with_mounts(self, mounts: impl IntoIterator<Item = MountEntry>) -> Self {
         *self.mounts.lock().unwrap() = mounts.into_iter().collect();
         self

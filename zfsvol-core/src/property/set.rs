@@ -454,7 +454,7 @@ mod tests {
             (
                 "recordsize",
                 "100K",
-                "cannot set 'recordsize': '100K' is not allowed; use a power of two from 512 B to 16M",
+                "cannot set 'recordsize': '100K' is not allowed; use a power of two from 512 to 16M",
             ),
             (
                 "mountpoint",

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Zfs;
 use super::call::{CallError, Operation};
+use super::{Zfs, errno};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::name::{DatasetName, PoolName};
@@ -505,16 +505,10 @@ impl Zfs {
         since: Option<(u32, u32)>,
     ) -> Result<()> {
         match since {
-            Some((major, minor)) if !self.module().is_at_least(major, minor) => Err(operation
-                .error(
-                    ErrorKind::Unsupported,
-                    pool.as_str(),
-                    format!(
-                        "the loaded module is OpenZFS {}, and this came with {major}.{minor}",
-                        self.module().version
-                    ),
-                )
-                .with_help("load a newer module, or do without")),
+            Some(release) if !self.module().is_at_least(release.0, release.1) => {
+                let (reason, help) = errno::came_with("this", release, self.module());
+                Err(operation.error(ErrorKind::Unsupported, pool.as_str(), reason).with_help(help))
+            }
             _ => Ok(()),
         }
     }

@@ -13,7 +13,8 @@ use crate::units::{Bytes, Guid, Txg};
 
 const BOOKMARK: Operation = Operation::new(Ioc::BOOKMARK, "bookmark");
 const GET_BOOKMARKS: Operation = Operation::new(Ioc::GET_BOOKMARKS, "list the bookmarks of");
-const GET_BOOKMARK_PROPS: Operation = Operation::new(Ioc::GET_BOOKMARK_PROPS, "look up");
+const GET_BOOKMARK_PROPS: Operation =
+    Operation::new(Ioc::GET_BOOKMARK_PROPS, "look up the bookmark");
 const DESTROY_BOOKMARKS: Operation = Operation::new(Ioc::DESTROY_BOOKMARKS, "destroy");
 
 /// A bookmark, and what is known of the snapshot it was made of.
@@ -54,13 +55,13 @@ impl Zfs {
     /// - [`ErrorKind::Invalid`]: a source is a dataset. [`ErrorKind::Denied`].
     #[doc(alias = "lzc_bookmark")]
     pub fn bookmark(&self, bookmarks: &[(BookmarkName, EntityName)]) -> Result<()> {
-        let Some((first, _)) = bookmarks.first() else { return Ok(()) };
+        let Some((name, _)) = bookmarks.first() else { return Ok(()) };
         let mut input = NvList::new();
         for (bookmark, source) in bookmarks {
             input.insert(bookmark.as_str(), source.as_str());
         }
-        self.call(BOOKMARK, first.pool().as_str(), &input)
-            .map_err(|error| error.into_batch_error(self))?;
+        self.call(BOOKMARK, name.pool().as_str(), &input)
+            .map_err(|error| error.into_batch_error(self, name.as_str(), bookmarks.len()))?;
         Ok(())
     }
 
@@ -131,7 +132,7 @@ impl Zfs {
         let bookmarks: Vec<&BookmarkName> = bookmarks.into_iter().collect();
         let Some(first) = bookmarks.first() else { return Ok(()) };
         self.call(DESTROY_BOOKMARKS, first.pool().as_str(), &flags(&bookmarks))
-            .map_err(|error| error.into_batch_error(self))?;
+            .map_err(|error| error.into_batch_error(self, first.as_str(), bookmarks.len()))?;
         Ok(())
     }
 }

@@ -43,13 +43,18 @@ impl Zfs {
         }
         let reasons = self.reasons_of(name, error.operation(), error.errno());
         let unexplained = reasons.is_empty() && error.errno() == Some(Errno::EBUSY);
+        let advice = reasons.first().and_then(advice);
         let error = error.with_busy(reasons);
-        if unexplained && error.help().is_none() {
-            return error.with_help(
-                "nothing this process can see uses it: look for a mount in another mount namespace, and for a running send or receive",
-            );
+        if error.help().is_some() {
+            return error;
         }
-        error
+        match advice {
+            _ if unexplained => error.with_help(
+                "nothing this process can see uses it: look for a mount in another mount namespace, and for a running send or receive",
+            ),
+            Some(advice) => error.with_help(advice),
+            None => error,
+        }
     }
 
     /// `error` with the reasons for each name of its batch that is busy, the first 16 of them.
@@ -207,6 +212,20 @@ enum Reach {
     Itself,
     /// Everything below it as well.
     Tree,
+}
+
+/// What to do about a reason, where the errno alone does not say it.
+fn advice(reason: &BusyReason) -> Option<&'static str> {
+    Some(match reason {
+        BusyReason::Mounted(_) => "unmount it",
+        BusyReason::DeviceOpen(_) => "close the device",
+        BusyReason::Receiving => "wait for the receive to end, or cancel it",
+        BusyReason::ReceivePending(_) => "resume the receive, or abort it",
+        BusyReason::Holds(_)
+        | BusyReason::Clones(_)
+        | BusyReason::Children(_)
+        | BusyReason::Newer(_) => return None,
+    })
 }
 
 /// The names in a list. The kernel's order is that of a hash.

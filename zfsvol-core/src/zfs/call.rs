@@ -154,6 +154,14 @@ impl CallError {
         }
     }
 
+    /// The errno, unless a door around the kernel gave it with a reason of its own, which says more.
+    pub(super) fn bare_errno(&self) -> Option<Errno> {
+        match self {
+            Self::Refused(refusal) if refusal.reason.is_none() => Some(refusal.errno),
+            _ => None,
+        }
+    }
+
     /// The error of an operation on one name.
     pub(super) fn into_error(self, zfs: &Zfs) -> Error {
         match self {
@@ -162,11 +170,17 @@ impl CallError {
         }
     }
 
-    /// The error of an operation on many names, with each that failed. The reply lists name and errno.
-    pub(super) fn into_batch_error(self, zfs: &Zfs) -> Error {
-        match self {
+    /// The error of an operation on `count` names of which this is the first, with each that failed. The reply lists name and errno; where
+    /// it does not, all were refused, and the ioctl's own target, the pool, says less than the names do.
+    pub(super) fn into_batch_error(self, zfs: &Zfs, first: &str, count: usize) -> Error {
+        let error = match self {
             Self::Refused(refusal) => refusal.into_batch_error(zfs),
             Self::Library(error) => error,
+        };
+        match (error.failures().is_empty(), count) {
+            (_, 0 | 1) => error.with_target(first),
+            (true, _) => error.with_targets(first, count - 1),
+            (false, _) => error,
         }
     }
 }
@@ -204,7 +218,8 @@ impl Refusal {
         let first = failures.first().map_or(ErrorKind::Other, |failure| failure.kind);
         let same = failures.iter().all(|failure| failure.kind == first);
         let kind = if same { first } else { ErrorKind::Several };
-        let help = errno::meaning(self.operation.ioc, self.errno).help.filter(|_| same);
+        let errno = failures.first().map_or(self.errno, |failure| failure.errno);
+        let help = errno::meaning(self.operation.ioc, errno).help.filter(|_| same);
         let error = Error::new(kind, self.operation.verb, self.errno.reason())
             .with_errno(self.errno)
             .with_failures(failures, omitted);

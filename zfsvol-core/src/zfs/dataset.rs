@@ -3,7 +3,7 @@
 use super::Zfs;
 use super::call::Operation;
 use super::key::Key;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::name::{DatasetName, Entity, SnapshotName};
 use crate::nvlist::NvList;
@@ -119,7 +119,10 @@ impl Zfs {
             input.insert("hidden_args", key.prepare_new(&mut properties)?);
         }
         input.insert("props", properties);
-        self.call(CREATE, name.as_str(), &input).map_err(|error| error.into_error(self))?;
+        self.call(CREATE, name.as_str(), &input).map_err(|error| match error.bare_errno() {
+            Some(Errno::ENOENT) => no_parent(CREATE, name, name),
+            _ => error.into_error(self),
+        })?;
         Ok(())
     }
 
@@ -149,7 +152,7 @@ impl Zfs {
     /// Creates `name` as a clone of `origin`: a dataset of its own, which shares the snapshot's blocks. The snapshot cannot be destroyed
     /// while the clone is there, unless the clone is [promoted](Zfs::promote).
     ///
-    /// Issues `ZFS_IOC_CLONE`; on disk when it returns. A clone of an encrypted snapshot has its key; `encryption` cannot be among the properties.
+    /// Issues `ZFS_IOC_CLONE`; on disk when it returns. (After `ENOENT` one `ZFS_IOC_OBJSET_STATS`, to say what is missing.) A clone of an encrypted snapshot has its key; `encryption` cannot be among the properties.
     ///
     /// # Errors
     /// - [`ErrorKind::Exists`]: there is a dataset of that name.
@@ -165,7 +168,19 @@ impl Zfs {
     ) -> Result<()> {
         let mut input = NvList::new();
         input.insert("origin", origin.as_str()).insert("props", properties.to_nvlist());
-        self.call(CLONE, name.as_str(), &input).map_err(|error| error.into_error(self))?;
+        self.call(CLONE, name.as_str(), &input).map_err(|error| match error.bare_errno() {
+            Some(Errno::ENOENT) => match self.exists(origin) {
+                Ok(true) => no_parent(CLONE, name, name),
+                _ => CLONE
+                    .error(
+                        ErrorKind::NotFound,
+                        name.as_str(),
+                        format!("its origin '{origin}' does not exist"),
+                    )
+                    .with_errno(Errno::ENOENT),
+            },
+            _ => error.into_error(self),
+        })?;
         Ok(())
     }
 
@@ -211,7 +226,13 @@ impl Zfs {
     pub fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<()> {
         let mut cmd = Cmd::new(from.as_str());
         cmd.value = to.as_str().into();
-        self.call_cmd(RENAME, &mut cmd).map_err(|error| error.into_error(self))?;
+        self.call_cmd(RENAME, &mut cmd).map_err(|error| match error.bare_errno() {
+            Some(Errno::EEXIST) => taken(from.as_str(), to.as_str(), ""),
+            Some(Errno::ENOENT) if self.exists(from).unwrap_or(false) => {
+                no_parent(RENAME, from, to)
+            }
+            _ => self.explain_busy(error.into_error(self), from.as_str()),
+        })?;
         Ok(())
     }
 
@@ -235,7 +256,13 @@ impl Zfs {
         let mut cmd = Cmd::new(from.as_str());
         cmd.value = renamed.as_str().into();
         cmd.cookie = u64::from(recursive);
-        self.call_cmd(RENAME, &mut cmd).map_err(|error| error.into_error(self))?;
+        self.call_cmd(RENAME, &mut cmd).map_err(|error| match error.bare_errno() {
+            Some(Errno::EEXIST) => {
+                let below = if recursive { ", or a snapshot of that name below it," } else { "" };
+                taken(from.as_str(), renamed.as_str(), below)
+            }
+            _ => error.into_error(self),
+        })?;
         Ok(renamed)
     }
 
@@ -312,4 +339,22 @@ impl Zfs {
             Err(error) => Err(error.into_error(self)),
         }
     }
+}
+
+/// What cannot be made there, or go there, because nothing is above `place`.
+fn no_parent(operation: Operation, target: &DatasetName, place: &DatasetName) -> Error {
+    let reason = match place.parent() {
+        Some(parent) => format!("'{parent}', the parent of '{place}', does not exist"),
+        None => format!("there is no pool '{place}'"),
+    };
+    let error =
+        operation.error(ErrorKind::NotFound, target.as_str(), reason).with_errno(Errno::ENOENT);
+    if place.parent().is_some() { error.with_help("create the parent first") } else { error }
+}
+
+/// What cannot be renamed because the new name is taken; `below` says where else it can be.
+fn taken(from: &str, to: &str, below: &str) -> Error {
+    RENAME
+        .error(ErrorKind::Exists, from, format!("'{to}'{below} exists already"))
+        .with_errno(Errno::EEXIST)
 }

@@ -40,6 +40,9 @@ pub(super) fn meaning(ioc: Ioc, errno: Errno) -> Meaning {
         Ioc::HOLD => hold(errno),
         Ioc::RELEASE => release(errno),
         Ioc::BOOKMARK => bookmark(errno),
+        Ioc::GET_BOOKMARK_PROPS => {
+            (errno == Errno::ESRCH).then(|| say(ErrorKind::NotFound, "it does not exist"))
+        }
         Ioc::LOAD_KEY | Ioc::UNLOAD_KEY | Ioc::CHANGE_KEY => key(ioc, errno),
         Ioc::CHANNEL_PROGRAM => program(errno),
         Ioc::USERSPACE_ONE | Ioc::USERSPACE_MANY | Ioc::USERSPACE_UPGRADE => property::space(errno),
@@ -60,6 +63,7 @@ fn snapshot(errno: Errno) -> Option<Meaning> {
         Errno::EXDEV => {
             say(K::Unrelated, "the snapshots are not in one pool, or two are of one dataset")
         }
+        Errno::ENOENT => say(K::NotFound, "its dataset does not exist"),
         Errno::ETXTBSY => say(K::Busy, "the dataset is being received into"),
         Errno::EAGAIN => SUSPENDED,
         _ => return None,
@@ -69,7 +73,6 @@ fn snapshot(errno: Errno) -> Option<Meaning> {
 fn create(errno: Errno) -> Option<Meaning> {
     use ErrorKind as K;
     Some(match errno {
-        Errno::ENOENT => say(K::NotFound, "its parent, or the snapshot to clone, does not exist"),
         Errno::EXDEV => say(K::Unrelated, "the snapshot is in another pool"),
         Errno::EINVAL => {
             say(K::Invalid, "a property or its value does not fit this kind of dataset")
@@ -82,6 +85,9 @@ fn create(errno: Errno) -> Option<Meaning> {
             say(K::InvalidProperty, "volsize is larger than this kernel can address")
         }
         Errno::EACCES => KEY_NOT_LOADED,
+        Errno::ZFS_ERR_WRONG_PARENT => {
+            say(K::WrongType, "its parent is a zvol, which can have nothing below it")
+        }
         _ => return None,
     })
 }
@@ -97,7 +103,7 @@ fn rename(errno: Errno) -> Option<Meaning> {
         Errno::ENAMETOOLONG => {
             say(K::InvalidName, "the new name, or that of something below it, would be too long")
         }
-        Errno::EBUSY => say(K::Busy, "it is mounted and cannot be unmounted"),
+        Errno::EBUSY => say(K::Busy, "it is in use"),
         _ => return None,
     })
 }
@@ -179,10 +185,8 @@ fn release(errno: Errno) -> Option<Meaning> {
 fn bookmark(errno: Errno) -> Option<Meaning> {
     use ErrorKind as K;
     Some(match errno {
-        Errno::EXDEV => say(
-            K::Unrelated,
-            "a bookmark belongs to the dataset its source is of, or comes from an ancestor of it",
-        ),
+        Errno::EXDEV => say(K::Unrelated, "its source is of another dataset"),
+        Errno::ENOENT | Errno::ESRCH => say(K::NotFound, "its source does not exist"),
         Errno::ZFS_ERR_BOOKMARK_SOURCE_NOT_ANCESTOR => {
             say(K::Unrelated, "the source bookmark is not an ancestor of the dataset")
         }
@@ -213,9 +217,19 @@ fn program(errno: Errno) -> Option<Meaning> {
         Errno::EINVAL => {
             say(K::ProgramFailed, "it cannot be parsed, or an argument or limit does not fit")
         }
-        Errno::ETIME => say(K::ProgramFailed, "it used up its instructions"),
-        Errno::ENOSPC => say(K::ProgramFailed, "it used up its memory"),
-        Errno::ENOMEM => say(K::ProgramFailed, "what it returns does not fit into its memory"),
+        Errno::ETIME => advise(
+            K::ProgramFailed,
+            "it used up its instructions",
+            "allow it more, or have it do less",
+        ),
+        Errno::ENOSPC => {
+            advise(K::ProgramFailed, "it used up its memory", "allow it more, or have it do less")
+        }
+        Errno::ENOMEM => advise(
+            K::ProgramFailed,
+            "what it returns does not fit into its memory",
+            "allow it more, or have it return less",
+        ),
         Errno::ECHRNG => say(K::ProgramFailed, "it raised an error"),
         _ => return None,
     })
@@ -241,11 +255,17 @@ pub(super) fn general(errno: Errno) -> Meaning {
         Errno::EBUSY | Errno::ENOTEMPTY => K::Busy,
         Errno::EXDEV | Errno::ZFS_ERR_BOOKMARK_SOURCE_NOT_ANCESTOR => K::Unrelated,
         Errno::ZFS_ERR_WRONG_PARENT => K::WrongType,
-        Errno::EPERM => K::Denied,
+        Errno::EPERM => {
+            return advise(
+                K::Denied,
+                "permission denied",
+                "run as root, or have it delegated (zfs allow)",
+            );
+        }
         Errno::EACCES => {
             return advise(K::KeyNotLoaded, "access denied: its key is not loaded", "load the key");
         }
-        Errno::EROFS => K::ReadOnly,
+        Errno::EROFS => return say(K::ReadOnly, "it, or its pool, is read-only"),
         Errno::ENOSPC => {
             return advise(
                 K::NoSpace,
@@ -275,15 +295,26 @@ pub(super) fn general(errno: Errno) -> Meaning {
         | Errno::ZFS_ERR_ASHIFT_MISMATCH => K::Invalid,
         Errno::ZFS_ERR_BADPROP => K::InvalidProperty,
         Errno::ENOMEM => K::TooLarge,
-        Errno::ENOTSUP | Errno::ZFS_ERR_VDEV_NOTSUP | Errno::ZFS_ERR_STREAM_LARGE_MICROZAP => {
-            K::FeatureDisabled
+        Errno::ENOTSUP => {
+            return advise(
+                K::FeatureDisabled,
+                "the pool lacks a feature that it needs",
+                "enable the pool's features",
+            );
         }
+        Errno::ZFS_ERR_VDEV_NOTSUP | Errno::ZFS_ERR_STREAM_LARGE_MICROZAP => K::FeatureDisabled,
         Errno::ENOTTY | Errno::ENXIO | Errno::ENODEV => K::NoModule,
         Errno::ZFS_ERR_IOC_CMD_UNAVAIL
         | Errno::ZFS_ERR_IOC_ARG_UNAVAIL
         | Errno::ZFS_ERR_NO_USER_NS_SUPPORT => K::Unsupported,
         Errno::EAGAIN => return SUSPENDED,
-        Errno::EIO => K::Io,
+        Errno::EIO => {
+            return advise(
+                K::Io,
+                "reading or writing failed",
+                "see which devices the pool's status names",
+            );
+        }
         Errno::EBADE => {
             return say(K::Corrupt, "what is on disk is damaged (a checksum does not match)");
         }
@@ -302,15 +333,29 @@ pub(super) fn general(errno: Errno) -> Meaning {
         | Errno::ZFS_ERR_RAIDZ_EXPAND_IN_PROGRESS => K::InProgress,
         Errno::EPROTO => K::Protocol,
         Errno::ZFS_ERR_NO_CHECKPOINT => K::NotFound,
-        Errno::ZFS_ERR_RESUME_EXISTS => K::ResumePending,
-        Errno::ZFS_ERR_UNKNOWN_SEND_STREAM_FEATURE | Errno::ZFS_ERR_SPILL_BLOCK_FLAG_MISSING => {
-            K::StreamUnsupported
+        Errno::ZFS_ERR_RESUME_EXISTS => {
+            return advise(K::ResumePending, errno.reason(), "resume it, or abort it");
         }
-        Errno::ZFS_ERR_STREAM_TRUNCATED => K::StreamTruncated,
+        Errno::ZFS_ERR_UNKNOWN_SEND_STREAM_FEATURE => {
+            return advise(
+                K::StreamUnsupported,
+                errno.reason(),
+                "load a newer module, or send it without that feature",
+            );
+        }
+        Errno::ZFS_ERR_SPILL_BLOCK_FLAG_MISSING => K::StreamUnsupported,
+        Errno::ZFS_ERR_STREAM_TRUNCATED => {
+            return advise(K::StreamTruncated, errno.reason(), "send it again");
+        }
         Errno::ZFS_ERR_STREAM_LARGE_BLOCK_MISMATCH => K::StreamUnsupported,
-        Errno::ZFS_ERR_FROM_IVSET_GUID_MISSING
-        | Errno::ZFS_ERR_FROM_IVSET_GUID_MISMATCH
-        | Errno::ZFS_ERR_CRYPTO_NOTSUP => K::EncryptionMismatch,
+        Errno::ZFS_ERR_FROM_IVSET_GUID_MISSING | Errno::ZFS_ERR_FROM_IVSET_GUID_MISMATCH => {
+            return advise(
+                K::EncryptionMismatch,
+                errno.reason(),
+                "raw increments follow a raw full stream: send that first",
+            );
+        }
+        Errno::ZFS_ERR_CRYPTO_NOTSUP => K::EncryptionMismatch,
         Errno::ETXTBSY => K::DestinationModified,
         Errno::EREMOTEIO => K::PoolUnavailable,
         _ => K::Other,
@@ -322,8 +367,8 @@ pub(super) fn general(errno: Errno) -> Meaning {
 pub(super) fn too_old(ioc: Ioc, errno: Errno, module: &Module) -> (String, &'static str) {
     let version = &module.version;
     let reason = match (errno, introduced(ioc)) {
-        (Errno::ZFS_ERR_IOC_CMD_UNAVAIL, Some((major, minor))) => {
-            format!("the loaded module is OpenZFS {version}, and {ioc} came with {major}.{minor}")
+        (Errno::ZFS_ERR_IOC_CMD_UNAVAIL, Some(release)) => {
+            return came_with(&ioc.to_string(), release, module);
         }
         (Errno::ZFS_ERR_IOC_CMD_UNAVAIL, None) => {
             format!("the loaded module is OpenZFS {version}, which does not know {ioc}")
@@ -332,8 +377,24 @@ pub(super) fn too_old(ioc: Ioc, errno: Errno, module: &Module) -> (String, &'sta
             "the loaded module is OpenZFS {version}, which does not know an argument of {ioc}"
         ),
     };
-    (reason, "load a newer module, or do without")
+    (reason, TOO_OLD_HELP)
 }
+
+/// The reason and the advice when what was asked came with a later release.
+pub(super) fn came_with(
+    what: &str,
+    release: (u32, u32),
+    module: &Module,
+) -> (String, &'static str) {
+    let (major, minor) = release;
+    let reason = format!(
+        "the loaded module is OpenZFS {}, and {what} came with {major}.{minor}",
+        module.version
+    );
+    (reason, TOO_OLD_HELP)
+}
+
+const TOO_OLD_HELP: &str = "load a newer module, or do without";
 
 /// The release that brought the ioctl, for those newer than 2.0. From `include/sys/fs/zfs.h` of each release.
 pub(super) fn introduced(ioc: Ioc) -> Option<(u32, u32)> {

@@ -68,7 +68,7 @@ impl Zfs {
         }
         let reply = self
             .call(HOLD, first.pool().as_str(), &input)
-            .map_err(|error| error.into_batch_error(self))?;
+            .map_err(|error| error.into_batch_error(self, first.as_str(), holds.len()))?;
         left_out(&reply)
     }
 
@@ -91,7 +91,7 @@ impl Zfs {
         }
         let reply = self
             .call(RELEASE, first.pool().as_str(), &input)
-            .map_err(|error| error.into_batch_error(self))?;
+            .map_err(|error| error.into_batch_error(self, first.as_str(), holds.len()))?;
         left_out(&reply)
     }
 
@@ -154,8 +154,13 @@ fn check_tags(holds: &[(SnapshotName, &str)], bytes_max: usize) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidName, HOLD.verb, "a tag has not a length that is allowed")
-        .with_failures(failures, 0))
+    let error =
+        Error::new(ErrorKind::InvalidName, HOLD.verb, "a tag has not a length that is allowed")
+            .with_failures(failures, 0);
+    Err(match holds {
+        [(alone, _)] => error.with_target(alone.as_str()),
+        _ => error,
+    })
 }
 
 /// The snapshots in the error list of a call that succeeded. A release lists a hold that was not there as `snapshot#tag`.

@@ -20,6 +20,8 @@ mod hold;
 mod import;
 mod key;
 mod list;
+#[cfg(test)]
+mod messages;
 mod mount;
 mod pool;
 mod pool_property;

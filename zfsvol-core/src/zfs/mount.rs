@@ -444,7 +444,8 @@ impl Zfs {
                     return error(
                         ErrorKind::Busy,
                         "a file of it is open, or a process works in it",
-                    );
+                    )
+                    .with_help("end that process, or detach the mount");
                 }
                 error(ErrorKind::Busy, "it is busy")
                     .with_busy(vec![BusyReason::Mounted(below)])

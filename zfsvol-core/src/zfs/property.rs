@@ -337,6 +337,9 @@ impl Zfs {
         match self.call_cmd(INHERIT, &mut cmd) {
             Ok(_) => Ok(()),
             Err(CallError::Refused(refusal)) => {
+                if is_of_the_dataset(refusal.errno) {
+                    return Err(refusal.into_error(self));
+                }
                 let Failure { kind, reason, .. } = self.property_failure(property, refusal.errno);
                 Err(INHERIT
                     .error(kind, name, format!("'{property}': {reason}"))
@@ -380,9 +383,7 @@ impl Zfs {
     /// The error of a set of properties, with each that failed.
     pub(super) fn set_error(&self, refusal: Refusal) -> Error {
         // What is wrong with the dataset is not the fault of each property.
-        if matches!(refusal.errno, Errno::ENOENT | Errno::EPERM | Errno::EAGAIN)
-            || refusal.errno.is_module_too_old()
-        {
+        if is_of_the_dataset(refusal.errno) {
             return refusal.into_error(self);
         }
         let failures: Vec<Failure> = refusal
@@ -477,4 +478,9 @@ fn parity_layout(vdev: &NvList) -> Option<ParityLayout> {
         "draid" => Some(ParityLayout::Draid { data: vdev.get_u64("draid_ndata")?, parity, ashift }),
         _ => None,
     }
+}
+
+/// Whether a property was refused for what is wrong with the dataset, its pool or the caller.
+fn is_of_the_dataset(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::EPERM | Errno::EAGAIN) || errno.is_module_too_old()
 }

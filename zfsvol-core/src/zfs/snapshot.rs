@@ -61,7 +61,7 @@ impl Zfs {
             input.insert("props", properties.to_nvlist());
         }
         self.call(SNAPSHOT, first.pool().as_str(), &input)
-            .map_err(|error| error.into_batch_error(self))?;
+            .map_err(|error| error.into_batch_error(self, first.as_str(), snapshots.len()))?;
         Ok(())
     }
 
@@ -87,8 +87,10 @@ impl Zfs {
         if how == Destroy::Deferred {
             input.insert_flag("defer");
         }
-        self.call(DESTROY_SNAPS, first.pool().as_str(), &input)
-            .map_err(|error| self.explain_busy_batch(error.into_batch_error(self)))?;
+        self.call(DESTROY_SNAPS, first.pool().as_str(), &input).map_err(|error| {
+            let error = error.into_batch_error(self, first.as_str(), snapshots.len());
+            self.explain_busy_batch(error)
+        })?;
         Ok(())
     }
 }

@@ -59,6 +59,7 @@ fn of_pools(errno: Errno) -> Option<Meaning> {
             advise(K::PoolUnavailable, "another host has it in use", "export it there")
         }
         Errno::EIO => say(K::Io, "reading from or writing to its devices failed"),
+        Errno::EPERM => advise(K::Denied, "permission denied", "run as root"),
         _ => return None,
     })
 }
@@ -160,6 +161,9 @@ fn scan(errno: Errno) -> Option<Meaning> {
 
 fn checkpoint(errno: Errno) -> Option<Meaning> {
     Some(match errno {
+        Errno::ZFS_ERR_CHECKPOINT_EXISTS => {
+            advise(K::InProgress, errno.reason(), "discard that checkpoint first")
+        }
         Errno::ZFS_ERR_VDEV_TOO_BIG => {
             say(K::Invalid, "one of the devices is larger than what a checkpoint can handle")
         }
@@ -220,7 +224,11 @@ fn attach(errno: Errno) -> Option<Meaning> {
 fn detach(errno: Errno) -> Option<Meaning> {
     Some(match errno {
         Errno::ENOTSUP => say(K::Invalid, "it is not in a mirror, and is replacing nothing"),
-        Errno::EBUSY => say(K::Busy, "the others do not have all of its data yet"),
+        Errno::EBUSY => advise(
+            K::Busy,
+            "the others do not have all of its data yet",
+            "wait for the resilver to end",
+        ),
         _ => return None,
     })
 }

@@ -66,16 +66,20 @@ fn receive(errno: Errno) -> Option<Meaning> {
             "the destination was changed since the snapshot the increment starts from",
             "roll it back to that snapshot, or receive with force",
         ),
-        Errno::ENODEV => {
-            say(K::BaseMissing, "the snapshot the increment starts from is not at the destination")
-        }
+        Errno::ENODEV => advise(
+            K::BaseMissing,
+            "the snapshot the increment starts from is not at the destination",
+            "send an increment from one that both sides have, or a full stream",
+        ),
         Errno::ENOENT => say(
             K::NotFound,
             "the dataset the increment is for, or the parent of the one to be made, does not exist",
         ),
-        Errno::EEXIST => {
-            say(K::Exists, "the snapshot, or the dataset the stream would make, exists already")
-        }
+        Errno::EEXIST => advise(
+            K::Exists,
+            "the snapshot, or the dataset the stream would make, exists already",
+            "receive it under another name, or destroy what is there",
+        ),
         Errno::EBUSY => say(K::Busy, "it is being received into, or in use"),
         Errno::ENOTSUP => advise(
             K::StreamUnsupported,
@@ -86,7 +90,11 @@ fn receive(errno: Errno) -> Option<Meaning> {
             K::StreamDamaged,
             "the stream is damaged, or does not go with the destination or the options",
         ),
-        Errno::EBADE => say(K::StreamDamaged, "the stream is damaged: a checksum does not match"),
+        Errno::EBADE => advise(
+            K::StreamDamaged,
+            "the stream is damaged: a checksum does not match",
+            "send it again",
+        ),
         Errno::EACCES => advise(
             K::KeyNotLoaded,
             "the destination is encrypted, and its key is not loaded",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Zfs;
 use super::call::{CallError, Operation};
+use super::errno::came_with;
 use super::transfer::Channel;
 use crate::error::{BusyReason, Error, ErrorKind, Failure, Result};
 use crate::kernel::{Errno, Ioc};
@@ -118,7 +119,14 @@ impl Zfs {
             return mismatch;
         }
         match error.kind() {
-            ErrorKind::Busy => match self.receive_token(&dataset) {
+            ErrorKind::Unsupported if job.options.heal && !self.module().is_at_least(2, 2) => {
+                let (reason, help) = came_with("healing", (2, 2), self.module());
+                RECEIVE
+                    .error(ErrorKind::Unsupported, target, reason)
+                    .with_errno(errno.unwrap_or(Errno::ZFS_ERR_IOC_ARG_UNAVAIL))
+                    .with_help(help)
+            }
+            ErrorKind::Busy | ErrorKind::ResumePending => match self.receive_token(&dataset) {
                 Ok(Some(token)) => self.pending(target, errno, token),
                 _ => self.explain_busy(error, dataset.as_str()),
             },

@@ -22,7 +22,7 @@ use crate::zfs::Key;
 pub struct ReceiveOptions {
     pub(super) force: bool,
     pub(super) resumable: bool,
-    heal: bool,
+    pub(super) heal: bool,
     pub(super) origin: Option<SnapshotName>,
     received: PropertySet,
     set: PropertySet,

@@ -157,6 +157,20 @@ impl Zfs {
                 SEND.error(ErrorKind::NotFound, target, reason)
                     .with_errno(errno.unwrap_or(Errno::ENOENT))
             }
+            ErrorKind::BaseMissing => match &options.base {
+                Some(base) => SEND
+                    .error(
+                        ErrorKind::BaseMissing,
+                        target,
+                        format!(
+                            "'{}' is not an earlier snapshot of it, nor of its origins",
+                            base.as_str()
+                        ),
+                    )
+                    .with_operation(error.operation().to_owned())
+                    .with_errno(errno.unwrap_or(Errno::EXDEV)),
+                None => error,
+            },
             ErrorKind::NotFound if self.has(target) => {
                 let missing = match (&options.base, &options.redacted_by) {
                     (Some(base), None) => (ErrorKind::BaseMissing, base.as_str().to_owned()),
@@ -287,7 +301,10 @@ mod tests {
         let mut bytes = Vec::new();
         let error = stream.read_to_end(&mut bytes).unwrap_err();
         assert_eq!(bytes.len(), 1000);
-        assert_eq!(error.to_string(), "cannot send 'tank/a@one': reading or writing failed (EIO)");
+        assert_eq!(
+            error.to_string(),
+            "cannot send 'tank/a@one': reading or writing failed (EIO); see which devices the pool's status names"
+        );
         // And stays one.
         assert!(stream.read(&mut [0]).is_err());
     }
