@@ -1,48 +1,78 @@
 //! Looks into send streams: no kernel, no root.
 //!
-//!     stream dump FILE|-                    what is in it, as `zstream dump -v` prints it
+//!     stream dump FILE|-                    what is in it, record by record, as `zstream dump -v` prints it
 //!     stream verify FILE|-                  whether it is sound
 //!     stream token TOKEN                    what a resume token says
 //!     stream extract FILE... --to DISK      rebuilds a zvol from a full stream and increments
 //!
-//! `--json` prints for programs: an object a line. Exit status: 0 sound, 1 damaged (the reason is on standard error),
-//! 2 cannot read.
+//! `--json` prints for programs: an object a line. Exit status: 0 sound, 1 damaged, 2 cannot read; the reason is on standard error.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use serde_json::json;
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 use zfsvol_core::stream::{
-    Record, ResumeToken, StreamError, StreamReader, Summary, TokenError, Verifier, ZvolImage,
+    Begin, Record, RecordType, ResumeToken, StreamError, StreamReader, Summary, TokenError,
+    Verifier, ZvolImage,
 };
 
 /// What is read at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// How often the progress is shown.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+#[derive(Parser)]
+#[command(
+    about = "Looks into send streams of OpenZFS",
+    after_help = "FILE may be -, standard input.\n\n\
+    Exit status: 0 sound, 1 damaged, 2 cannot read; the reason is on standard error."
+)]
+struct Arguments {
+    /// Print JSON, an object a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
 
-const USAGE: &str =
-    "usage: stream [--json] dump FILE|- | verify FILE|- | token TOKEN | extract FILE... --to DISK";
+#[derive(Subcommand)]
+enum Command {
+    /// Print what is in a stream, record by record
+    Dump { file: PathBuf },
+    /// Say whether a stream is sound
+    Verify { file: PathBuf },
+    /// Print what a resume token says
+    Token { token: String },
+    /// Rebuild a zvol from a full stream and increments, in their order
+    Extract {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where to; a file that is not there yet
+        #[arg(long, value_name = "DISK")]
+        to: PathBuf,
+    },
+}
 
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let json = arguments.iter().any(|argument| argument == "--json");
-    arguments.retain(|argument| argument != "--json");
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments.as_slice() {
-        ["dump", file] => dump(file, json),
-        ["verify", file] => verify(file, json),
-        ["token", token] => show_token(token, json),
-        ["extract", files @ .., "--to", disk] if !files.is_empty() => extract(files, disk, json),
-        _ => Err(USAGE.into()),
+    let Arguments { json, command } = Arguments::parse();
+    let outcome = match &command {
+        Command::Dump { file } => dump(file, json),
+        Command::Verify { file } => verify(file, json),
+        Command::Token { token } => show_token(token, json),
+        Command::Extract { files, to } => extract(files, to, json),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
+    // Whoever read the output, as `head` does, has seen enough.
+    let closed = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if closed == Some(io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
     let _ = writeln!(io::stderr(), "stream: {error}");
     ExitCode::from(status(error.as_ref()))
 }
@@ -53,29 +83,62 @@ fn status(error: &(dyn Error + 'static)) -> u8 {
     if damaged || error.is::<TokenError>() { 1 } else { 2 }
 }
 
-fn open(file: &str) -> io::Result<Box<dyn Read>> {
-    if file == "-" {
-        return Ok(Box::new(io::stdin().lock()));
+/// The input, and how long it is, if that is known.
+fn open(file: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
+    if file == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), None));
     }
-    match File::open(file) {
-        Ok(opened) => Ok(Box::new(opened)),
-        Err(error) => Err(io::Error::new(error.kind(), format!("cannot open '{file}': {error}"))),
-    }
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot open '{}': {error}", file.display()))
+    };
+    let opened = File::open(file).map_err(named)?;
+    let metadata = opened.metadata().map_err(named)?;
+    Ok((Box::new(opened), metadata.is_file().then_some(metadata.len())))
 }
 
-fn dump(file: &str, json: bool) -> Outcome {
+/// Shown on standard error while something takes its time, where somebody looks.
+fn progress_bar(length: Option<u64>) -> Result<ProgressBar, Box<dyn Error>> {
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left {wide_msg}",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {binary_bytes}, {binary_bytes_per_sec} {wide_msg}",
+        ),
+    };
+    Ok(bar.with_style(ProgressStyle::with_template(template)?))
+}
+
+fn dump(file: &Path, json: bool) -> Outcome {
     let mut output = io::BufWriter::new(io::stdout().lock());
-    let mut reader = StreamReader::new(io::BufReader::with_capacity(READ_BYTES, open(file)?));
-    while let Some(frame) = reader.next_frame()? {
+    let (input, _) = open(file)?;
+    let mut reader = StreamReader::new(io::BufReader::with_capacity(READ_BYTES, input));
+    loop {
+        // What was read before the damage is worth seeing.
+        let frame = match reader.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            Err(error) => {
+                output.flush()?;
+                return Err(error.into());
+            }
+        };
         let is_begin = matches!(frame.record, Record::Begin(_));
         let list = is_begin.then(|| frame.begin_list()).transpose()?;
+        let list = list.filter(|list| !list.is_empty());
         if json {
             let mut line = serde_json::to_value(frame.record)?;
             if let Some(fields) = line.as_object_mut() {
                 fields.insert("index".to_owned(), json!(frame.index));
                 fields.insert("at".to_owned(), json!(frame.offset));
-                fields.insert("payload_size".to_owned(), json!(frame.payload.len()));
-                if let Some(list) = list.filter(|list| !list.is_empty()) {
+                fields.insert("payload_bytes".to_owned(), json!(frame.payload.len()));
+                if let Record::Begin(begin) = frame.record {
+                    let names: Vec<_> = begin.features().names().collect();
+                    fields.insert("features".to_owned(), json!(names));
+                }
+                if let Some(list) = list {
                     fields.insert("list".to_owned(), serde_json::to_value(&list)?);
                 }
             }
@@ -96,37 +159,53 @@ fn dump(file: &str, json: bool) -> Outcome {
     Ok(output.flush()?)
 }
 
-fn verify(file: &str, json: bool) -> Outcome {
-    let mut input = open(file)?;
+fn verify(file: &Path, json: bool) -> Outcome {
+    let (mut input, length) = open(file)?;
+    let bar = progress_bar(length)?;
     let mut verifier = Verifier::new();
-    let mut progress = Progress::new();
     let mut buffer = vec![0; READ_BYTES];
-    let summary = loop {
-        match input.read(&mut buffer) {
+    let verdict = loop {
+        let read = match input.read(&mut buffer) {
             Ok(0) => break verifier.finish(),
-            Ok(length) => match verifier.feed(buffer.get(..length).unwrap_or_default()) {
-                Ok(()) => progress.show(verifier.progress())?,
-                Err(error) => break Err(error),
-            },
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(format!("cannot read '{}': {error}", file.display()).into()),
+        };
+        if let Err(error) = verifier.feed(buffer.get(..read).unwrap_or_default()) {
+            break Err(error);
         }
+        let passed = verifier.progress();
+        bar.set_position(passed.bytes);
+        bar.set_message(passed.last.map(|begin| begin.to_name.to_string()).unwrap_or_default());
     };
-    progress.clear()?;
-    let summary = summary?;
+    bar.finish_and_clear();
     let mut output = io::stdout();
-    if json {
-        writeln!(output, "{}", json!({ "sound": true, "summary": summary }))?;
-    } else {
-        write!(output, "sound\n{}", lines(&summary))?;
+    match &verdict {
+        Ok(summary) if json => {
+            writeln!(output, "{}", json!({ "sound": true, "summary": summary }))?;
+        }
+        Ok(summary) => write!(output, "sound\n{}", lines(summary))?,
+        Err(error) if json && error.is_damage() => writeln!(output, "{}", damage(error))?,
+        Err(_) => {}
     }
-    Ok(())
+    Ok(verdict.map(drop)?)
+}
+
+fn damage(error: &StreamError) -> Value {
+    json!({
+        "sound": false,
+        "record": error.record(),
+        "record_type": error.record_type().map(RecordType::name),
+        "at": error.offset(),
+        "problem": error.problem().to_string(),
+    })
 }
 
 fn show_token(text: &str, json: bool) -> Outcome {
     let token: ResumeToken = text.trim().parse()?;
     let mut output = io::stdout();
-    let flags: Vec<&str> = token.flags.iter_names().map(|(name, _)| name).collect();
+    let flags: Vec<String> =
+        token.flags.iter_names().map(|(name, _)| name.to_lowercase()).collect();
     if json {
         let value = json!({
             "to_name": token.to_name.to_string(),
@@ -136,6 +215,8 @@ fn show_token(text: &str, json: bool) -> Outcome {
             "offset": token.offset,
             "bytes": token.bytes,
             "flags": flags,
+            "redact_snapshots": token.redact_snapshots,
+            "from_redact_snapshots": token.from_redact_snapshots,
         });
         writeln!(output, "{value}")?;
         return Ok(());
@@ -145,71 +226,99 @@ fn show_token(text: &str, json: bool) -> Outcome {
         Some(guid) => writeln!(output, "from      GUID {guid}")?,
         None => writeln!(output, "from      nothing: a full stream")?,
     }
-    writeln!(output, "at        object {}, offset {}", token.object, token.offset)?;
+    writeln!(output, "goes on   at object {}, byte {} of it", token.object, token.offset)?;
     writeln!(output, "received  {}", token.bytes)?;
-    writeln!(output, "flags     {}", flags.join(" "))?;
+    if !flags.is_empty() {
+        writeln!(output, "flags     {}", flags.join(" "))?;
+    }
+    for (name, guids) in [
+        ("redacted by", &token.redact_snapshots),
+        ("from what was redacted by", &token.from_redact_snapshots),
+    ] {
+        let Some(guids) = guids else { continue };
+        let guids: Vec<String> = guids.iter().map(|guid| format!("GUID {guid}")).collect();
+        writeln!(output, "{name}  {}", guids.join(", "))?;
+    }
     Ok(())
 }
 
-fn extract(files: &[&str], disk: &str, json: bool) -> Outcome {
-    let target = File::options().read(true).write(true).create(true).truncate(true).open(disk)?;
-    let mut image = ZvolImage::new(target);
-    for file in files {
-        let mut reader = StreamReader::new(io::BufReader::with_capacity(READ_BYTES, open(file)?));
-        image.apply(&mut reader)?;
-    }
+fn extract(files: &[PathBuf], disk: &Path, json: bool) -> Outcome {
+    let target = File::options().read(true).write(true).create_new(true).open(disk);
+    let target = target.map_err(|error| format!("cannot make '{}': {error}", disk.display()))?;
+    let image = match apply_all(files, ZvolImage::new(target)) {
+        Ok(image) => image,
+        Err(error) => {
+            // Half a disk looks like a whole one.
+            let _ = fs::remove_file(disk);
+            return Err(error);
+        }
+    };
     let (guid, written) = (image.guid(), image.written());
-    let disk_bytes = image.into_disk().metadata()?.len();
+    let length = image.into_disk().metadata()?.len();
     let mut output = io::stdout();
     if json {
-        let value = json!({ "guid": guid, "bytes": disk_bytes, "written": written });
+        let value = json!({ "guid": guid, "bytes": length, "written": written });
         writeln!(output, "{value}")?;
     } else {
-        writeln!(output, "{disk}: {disk_bytes} bytes, {written} of them written")?;
+        let (size, written) = (zfsvol_core::Bytes::new(length), zfsvol_core::Bytes::new(written));
+        let guid = guid.map(|guid| guid.to_string()).unwrap_or_default();
+        writeln!(output, "{}: {size}, {written} written; snapshot GUID {guid}", disk.display())?;
     }
     Ok(())
 }
 
+fn apply_all(
+    files: &[PathBuf],
+    mut image: ZvolImage<File>,
+) -> Result<ZvolImage<File>, Box<dyn Error>> {
+    for file in files {
+        let (input, length) = open(file)?;
+        let bar = progress_bar(length)?.with_message(file.display().to_string());
+        let input = io::BufReader::with_capacity(READ_BYTES, bar.wrap_read(input));
+        image.apply(&mut StreamReader::new(input))?;
+        bar.finish_and_clear();
+    }
+    Ok(image)
+}
+
+/// A summary, a line for each thing there is to say.
 fn lines(summary: &Summary) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| text.push_str(&format!("\t{name:<10}{value}\n"));
+    let mut line = |name: &str, value: String| {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "\t{name:<10}{value}");
+    };
     if let Some(begin) = summary.package.or(summary.first) {
         line("snapshot", begin.to_name.to_string());
     }
     if let Some(begin) = &summary.first {
-        line("features", begin.features().names().collect::<Vec<_>>().join(" "));
+        line("of", kind(begin).to_owned());
+        match begin.from_guid.get() {
+            0 => line("from", "nothing: a full stream".to_owned()),
+            _ => line("from", format!("GUID {}", begin.from_guid)),
+        }
+        let features: Vec<_> = begin.features().names().collect();
+        if !features.is_empty() {
+            line("features", features.join(" "));
+        }
     }
     line("streams", summary.streams.to_string());
-    line("records", summary.records().to_string());
-    line("objects", summary.objects().to_string());
-    line("payload", summary.payload_bytes().to_string());
     line("bytes", summary.bytes.to_string());
+    line("records", summary.records().to_string());
+    for kind in RecordType::ALL {
+        let count = summary.count(kind);
+        if count.records > 0 {
+            let (records, bytes) = (count.records, count.payload_bytes);
+            line(&format!("  {:<14}", kind.name()), format!("{records:>10} with {bytes} bytes"));
+        }
+    }
     text
 }
 
-/// One line that is written over again and again, where somebody looks.
-struct Progress {
-    shown: Option<Instant>,
-    is_terminal: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { shown: None, is_terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, summary: &Summary) -> io::Result<()> {
-        let due = self.shown.is_none_or(|shown| shown.elapsed() >= PROGRESS_EVERY);
-        if !self.is_terminal || !due {
-            return Ok(());
-        }
-        self.shown = Some(Instant::now());
-        let name = summary.last.map(|begin| begin.to_name.to_string()).unwrap_or_default();
-        let bytes = zfsvol_core::Bytes::new(summary.bytes);
-        write!(io::stderr(), "\r\x1b[K{bytes}  {} records  {name}", summary.records())
-    }
-
-    fn clear(&self) -> io::Result<()> {
-        if self.shown.is_some() { write!(io::stderr(), "\r\x1b[K") } else { Ok(()) }
+fn kind(begin: &Begin) -> &'static str {
+    match begin.objset_type {
+        2 => "a file system",
+        3 => "a zvol",
+        _ => "what is neither file system nor zvol",
     }
 }

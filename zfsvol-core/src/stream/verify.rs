@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::header::RECORD_BYTES;
 use super::machine::Machine;
@@ -38,7 +38,8 @@ pub struct Summary {
     pub last: Option<Begin>,
     /// How many bytes have come.
     pub bytes: u64,
-    /// By kind, in the order of [`RecordType::ALL`].
+    /// By kind, in the order of [`RecordType::ALL`]; in JSON, by its name.
+    #[serde(serialize_with = "by_name")]
     pub counts: [RecordCount; RecordType::ALL.len()],
 }
 
@@ -64,14 +65,12 @@ impl Summary {
     /// How many records of this kind there are.
     #[must_use]
     pub fn count(&self, kind: RecordType) -> RecordCount {
-        let counts = RecordType::ALL.into_iter().zip(self.counts);
-        counts.into_iter().find(|(of, _)| *of == kind).map(|(_, count)| count).unwrap_or_default()
+        self.counts.get(kind.number() as usize).copied().unwrap_or_default()
     }
 
     fn add(&mut self, part: Part, record: &Record) {
-        let kind = record.record_type();
-        let counts = RecordType::ALL.into_iter().zip(&mut self.counts);
-        for (_, count) in counts.into_iter().filter(|(of, _)| *of == kind) {
+        let at = record.record_type().number() as usize;
+        if let Some(count) = self.counts.get_mut(at) {
             count.records += 1;
             count.payload_bytes = count.payload_bytes.saturating_add(record.payload_bytes());
         }
@@ -85,6 +84,15 @@ impl Summary {
             _ => {}
         }
     }
+}
+
+/// Only the kinds that there are.
+fn by_name<S: Serializer>(
+    counts: &[RecordCount; RecordType::ALL.len()],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let named = RecordType::ALL.into_iter().map(RecordType::name).zip(counts);
+    serializer.collect_map(named.filter(|(_, count)| count.records > 0))
 }
 
 /// Reads a stream or a package to the end of the input and says what it consists of, or what is wrong with it.

@@ -21,8 +21,7 @@ const WORD_BYTES: usize = 4;
 const LANES_FROM: usize = 512;
 
 /// Four sums of 64 bits, as streams carry them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Checksum(pub [u64; 4]);
 
 impl Checksum {
@@ -61,6 +60,13 @@ impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d] = self.0;
         write!(f, "{a:x}/{b:x}/{c:x}/{d:x}")
+    }
+}
+
+/// As it is printed: as numbers, readers of JSON would round the sums.
+impl serde::Serialize for Checksum {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
