@@ -108,6 +108,25 @@ impl Dnode {
         }
     }
 
+    /// Makes another object of it, in place: its blocks stay unless they were freed before, and so do its levels. The bonus buffer is empty
+    /// then. OpenZFS 2.3 `module/zfs/dnode.c`, `dnode_reallocate`.
+    pub(crate) fn reallocate(
+        &mut self,
+        object_type: ObjectType,
+        block_bytes: u32,
+        bonus_type: ObjectType,
+        bonus_bytes: u32,
+    ) {
+        self.object_type = object_type;
+        self.block_bytes = block_bytes;
+        self.bonus_type = bonus_type;
+        self.bonus_bytes = bonus_bytes;
+        self.bonus = vec![0; bonus_bytes.next_multiple_of(8) as usize].into();
+        self.checksum = 0;
+        self.compression = Compression::NONE;
+        self.blocks.set_roots(pointers(bonus_type, bonus_bytes, self.slots));
+    }
+
     /// The length of all blocks to the last one.
     #[must_use]
     pub fn end(&self) -> u64 {

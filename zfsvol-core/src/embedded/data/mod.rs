@@ -8,6 +8,7 @@
 //! | a block | [`Block`] |
 //! | a change, how blocks are stored, what was born and killed | [`Txn`], [`Policy`], [`Delta`] |
 //! | a block device | [`zvol`] |
+//! | an empty file system | [`filesystem`] |
 //!
 //! The shapes are ZFS's own, because they show in streams and in what space is used: levels and fan-out of block trees, holes with births,
 //! dnodes in blocks of 32, blocks that live in their pointer. Nothing is on a disk: bytes are shared, and a snapshot is a clone.
@@ -15,6 +16,7 @@
 mod block;
 mod delta;
 mod dnode;
+pub mod filesystem;
 mod objset;
 mod pack;
 mod tree;

@@ -256,6 +256,18 @@ impl<L: Leaf> Tree<L> {
         }
     }
 
+    /// The number of the first block at or behind `from`.
+    #[must_use]
+    pub fn next(&self, from: u64) -> Option<u64> {
+        next_in(&self.children, 0, self.levels - 1, self.shift, from)
+    }
+
+    /// Gives the dnode another number of pointers. What is in those that go must have been freed.
+    pub(super) fn set_roots(&mut self, roots: u8) {
+        self.roots = roots.max(1);
+        self.children.retain(|(place, _)| *place < u16::from(roots.max(1)));
+    }
+
     /// Calls `visit` for each block in ascending order, with its number.
     pub fn for_each(&self, mut visit: impl FnMut(u64, &L)) {
         each_in(&self.children, 0, self.shift, &mut visit);
@@ -471,6 +483,28 @@ fn each_in<L: Leaf>(children: &Children<L>, base: u64, shift: u8, visit: &mut im
             Pointer::Node(node) => each_in(&node.children, number << shift, shift, visit),
         }
     }
+}
+
+fn next_in<L: Leaf>(
+    children: &Children<L>,
+    base: u64,
+    level: u8,
+    shift: u8,
+    from: u64,
+) -> Option<u64> {
+    let first = from.checked_shr(u32::from(level) * u32::from(shift)).unwrap_or(0);
+    children.iter().filter(|(place, _)| base + u64::from(*place) >= first).find_map(
+        |(place, pointer)| {
+            let number = base + u64::from(*place);
+            match pointer {
+                Pointer::Hole(_) => None,
+                Pointer::Leaf(_) => Some(number),
+                Pointer::Node(node) => {
+                    next_in(&node.children, number << shift, level - 1, shift, from)
+                }
+            }
+        },
+    )
 }
 
 fn space_of<L: Leaf>(children: &Children<L>) -> Space {

@@ -1,7 +1,11 @@
-//! ZAPs of one block: names with numbers, as zvols and file systems keep what they say of themselves.
+//! ZAPs: names with numbers, as zvols and file systems keep what they say of themselves.
 //!
-//! `mzap_phys_t`, OpenZFS 2.3 `include/sys/zap_impl.h`: a head of 64 bytes (type, salt, how names are normalized), then entries of 64 bytes
-//! (number, collision differentiator, name with its ending zero).
+//! Those of one block are `mzap_phys_t`, OpenZFS 2.3 `include/sys/zap_impl.h`: a head of 64 bytes (type, salt, how names are normalized), then entries of 64 bytes
+//! (number, collision differentiator, name with its ending zero). Names with arrays take two blocks: [`fat`].
+
+mod fat;
+
+pub use fat::{FAT_BLOCK_BYTES, FatEntry, fat};
 
 /// Bytes of the head, and of an entry.
 const CHUNK_BYTES: usize = 64;
@@ -46,6 +50,16 @@ pub fn lookup(block: &[u8], name: &str) -> Option<u64> {
     entries(block).find(|(found, _)| found == name).map(|(_, number)| number)
 }
 
+/// Changes the number of a name; `None` where it is not there.
+pub fn replace(block: &mut [u8], name: &str, number: u64) -> Option<()> {
+    lookup(block, name)?;
+    let entry = block.chunks_exact_mut(CHUNK_BYTES).skip(1).find(|chunk| {
+        let found = chunk.get(NAME_AT..).and_then(|found| found.strip_prefix(name.as_bytes()));
+        found.is_some_and(|rest| rest.first() == Some(&0))
+    })?;
+    entry.first_chunk_mut().map(|field| *field = number.to_ne_bytes())
+}
+
 /// The entries of such a block.
 pub fn entries(block: &[u8]) -> impl Iterator<Item = (String, u64)> + '_ {
     let mut chunks = block.chunks_exact(CHUNK_BYTES);
@@ -67,13 +81,19 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_found() {
-        let entries = [("size", 1 << 30), ("VERSION", 5)];
-        let block = micro(&entries, 8, 0).unwrap();
+        let block = micro(&[("size", 1 << 30), ("VERSION", 5)], 8, 0).unwrap();
         assert_eq!(block.len(), 512);
         assert_eq!(lookup(&block, "size"), Some(1 << 30));
         assert_eq!(lookup(&block, "VERSION"), Some(5));
         assert_eq!(lookup(&block, "siz"), None);
         assert_eq!(lookup(&block[64..], "size"), None);
         assert!(micro(&[(&"x".repeat(50), 0)], 1, 0).is_none());
+        let mut block = block;
+        assert_eq!(replace(&mut block, "VERSION", 6), Some(()));
+        assert_eq!(
+            entries(&block).collect::<Vec<_>>(),
+            [("size".to_owned(), 1 << 30), ("VERSION".to_owned(), 6)]
+        );
+        assert_eq!(replace(&mut block, "VERSIO", 6), None);
     }
 }
