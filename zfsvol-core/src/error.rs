@@ -59,6 +59,8 @@ pub enum ErrorKind {
     KeyNotLoaded = 32,
     /// The key given does not open the dataset.
     WrongKey = 33,
+    /// The volume, or the root of a node, belongs to another node, or the volume is being handed over. Ask its owner.
+    NotOwner = 34,
 
     // 40-49: a limit of space or number.
     /// The pool has no space left. Free some.
@@ -138,6 +140,7 @@ impl ErrorKind {
         Self::ReadOnly,
         Self::KeyNotLoaded,
         Self::WrongKey,
+        Self::NotOwner,
         Self::NoSpace,
         Self::QuotaExceeded,
         Self::TooLarge,

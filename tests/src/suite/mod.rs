@@ -16,6 +16,7 @@ mod limits;
 mod list;
 mod missing;
 mod mount;
+mod node;
 mod pool;
 mod privilege;
 mod program;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         busy::cases(),
         zvol::cases(),
         mount::cases(),
+        node::cases(),
         door::cases(),
         property::cases(),
         list::cases(),

@@ -1,12 +1,42 @@
 //! Volumes that have an owner: what orchestrators embed.
 //!
-//! A *node* is a UUID and a root dataset; a *volume* is one dataset below it, named by the volume alone and never by its owner, so that its
-//! path survives a move. Everything a node knows is in the pool.
+//! A *node* is a UUID and a root dataset; a *volume* is one dataset below it, a file system or a block device. It is named by the volume alone
+//! and never by its owner, so that its path survives a move. Everything a node knows is in the pool: there is no file beside it.
+//!
+//! ```no_run
+//! use zfsvol_core::volume::{Node, Uuid, VolumeSpec};
+//! use zfsvol_core::{Bytes, Zfs};
+//!
+//! let node = Node::open(Zfs::open()?, "tank/volumes".parse()?, Uuid::from_u128(1))?;
+//! let name = "shop:db".parse()?;
+//! node.create(&name, &VolumeSpec::file_system().quota(Bytes::from_gib(10)))?;
+//! println!("{}", node.mount(&name)?.display());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod batch;
+mod clone;
+mod create;
+mod event;
+mod info;
+mod mount;
 mod name;
+mod node;
 mod ownership;
+mod resize;
 pub mod retention;
+mod snapshot;
 
+pub use batch::Batch;
+pub use create::VolumeSpec;
+pub use event::{VolumeEvent, VolumeEventKind};
+pub use info::{DamagedVolume, VolumeInfo, VolumeKind, Volumes};
 pub use name::{NAME_CHARS_MAX, VolumeName, VolumeNameError};
+pub use node::{Node, NodeOptions};
 pub use ownership::{Ownership, OwnershipError, VolumeState};
+pub use resize::Size;
 pub use retention::Retention;
+pub use snapshot::{Retained, VolumeSnapshot};
+
+/// The UUID of a node or a volume: that of the crate `uuid`.
+pub use uuid::Uuid;

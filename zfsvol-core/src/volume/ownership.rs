@@ -60,13 +60,16 @@ pub struct OwnershipError {
 }
 
 impl Ownership {
+    /// The properties it is made of.
+    pub(super) const PROPERTIES: [&str; 4] = [ID, OWNER, EPOCH, STATE];
+
     /// What the properties of a dataset say. `None` for a dataset that is not a volume: it has none of them set on itself.
     ///
     /// # Errors
     /// Some are there and others are not, or one has a value that zfsvol never writes: somebody else changed them.
     pub fn read(properties: &Properties) -> Result<Option<Self>, OwnershipError> {
         let text = |name: &str| local(properties, name);
-        if [ID, OWNER, EPOCH, STATE].iter().all(|name| text(name).is_none()) {
+        if Self::PROPERTIES.iter().all(|name| text(name).is_none()) {
             return Ok(None);
         }
         Ok(Some(Self {

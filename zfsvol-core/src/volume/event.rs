@@ -1,0 +1,51 @@
+//! [`VolumeEvent`]: what happened to which volume.
+
+use std::sync::Arc;
+
+use super::VolumeName;
+use crate::units::Bytes;
+
+/// Who is told of events.
+pub(super) type Listener = Arc<dyn Fn(&VolumeEvent) + Send + Sync>;
+
+/// Something happened to a volume. It is on disk by the time this is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VolumeEvent {
+    /// The volume.
+    pub volume: VolumeName,
+    /// What happened.
+    pub kind: VolumeEventKind,
+}
+
+/// What happened to a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VolumeEventKind {
+    /// It was created.
+    Created,
+    /// It was made as a clone of that volume.
+    Cloned(VolumeName),
+    /// It and its snapshots are gone.
+    Destroyed,
+    /// It has this name now.
+    Renamed(VolumeName),
+    /// It has this size now; `None` for a file system without a limit.
+    Resized(Option<Bytes>),
+    /// This snapshot was taken.
+    Snapshotted(String),
+    /// These snapshots were destroyed.
+    SnapshotsDestroyed(Vec<String>),
+    /// It was taken back to this snapshot.
+    RolledBack(String),
+    /// It is mounted.
+    Mounted,
+    /// It is not mounted any more.
+    Unmounted,
+}
+
+impl VolumeEvent {
+    pub(super) fn new(volume: &VolumeName, kind: VolumeEventKind) -> Self {
+        Self { volume: volume.clone(), kind }
+    }
+}

@@ -1,0 +1,214 @@
+//! [`VolumeInfo`]: what is known of a volume, read from its properties; and the list of all.
+
+use uuid::Uuid;
+
+use super::{Node, Ownership, OwnershipError, VolumeName, VolumeState};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{DatasetName, SnapshotName};
+use crate::property::{DatasetTypes, Properties};
+use crate::units::Bytes;
+use crate::zfs::List;
+
+/// The properties that [`VolumeInfo`] is made from: only these are asked for when many are listed.
+const WANTED: [&str; 14] = [
+    "available",
+    "creation",
+    "keystatus",
+    "mounted",
+    "origin",
+    "receive_resume_token",
+    "referenced",
+    "refquota",
+    "refreservation",
+    "type",
+    "used",
+    "volblocksize",
+    "volsize",
+    "written",
+];
+
+/// A volume as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VolumeInfo {
+    /// Its name.
+    pub name: VolumeName,
+    /// Its dataset.
+    pub dataset: DatasetName,
+    /// Whose it is.
+    pub ownership: Ownership,
+    /// A file system or a block device, and how large.
+    pub kind: VolumeKind,
+    /// What it takes in the pool, with its snapshots and what is reserved for it: `used`.
+    pub used: Bytes,
+    /// What it holds now, without its snapshots: `referenced`.
+    pub referenced: Bytes,
+    /// How much more it can take: `available`.
+    pub available: Bytes,
+    /// What was written since its newest snapshot: `written`.
+    pub written: Bytes,
+    /// When its dataset was created, in seconds since 1970. A replica has a time of its own.
+    pub created: i64,
+    /// The snapshot that it is a clone of.
+    pub origin: Option<SnapshotName>,
+    /// Whether it is mounted. Always `false` for a block device.
+    pub mounted: bool,
+    /// Whether it is encrypted and its key is not loaded.
+    pub locked: bool,
+    /// Where to go on with an interrupted push into it, if there was one.
+    pub resume_token: Option<String>,
+}
+
+/// What a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VolumeKind {
+    /// A file system.
+    FileSystem {
+        /// How much it may hold, its snapshots not counted: `refquota`. `None` is without a limit.
+        quota: Option<Bytes>,
+    },
+    /// A block device.
+    Block {
+        /// Its size: `volsize`.
+        size: Bytes,
+        /// The size of its blocks: `volblocksize`.
+        block_size: Bytes,
+        /// Whether all of its size is reserved for it. A sparse one can find the pool full.
+        sparse: bool,
+    },
+}
+
+/// The volumes of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Volumes {
+    /// Those whose properties make sense, by name.
+    pub volumes: Vec<VolumeInfo>,
+    /// Those that somebody else changed.
+    pub damaged: Vec<DamagedVolume>,
+}
+
+/// A dataset that calls itself a volume and does not make sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DamagedVolume {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// What is wrong with it.
+    pub why: OwnershipError,
+}
+
+impl VolumeInfo {
+    /// Whether that node owns it and may write to it.
+    #[must_use]
+    pub fn is_owned_by(&self, node: Uuid) -> bool {
+        self.ownership.owner == node && self.ownership.state == VolumeState::Owned
+    }
+}
+
+impl Node {
+    /// A volume as it is now; `None` when there is none of that name.
+    ///
+    /// Issues `ZFS_IOC_OBJSET_STATS` and at most two more.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Exists`]: there is a dataset of that name, and it is no volume.
+    /// - [`ErrorKind::Corrupt`]: it is a volume whose ownership makes no sense: somebody else changed it.
+    /// - As [`Zfs::properties`](crate::Zfs::properties).
+    pub fn get(&self, name: &VolumeName) -> Result<Option<VolumeInfo>> {
+        const GET: &str = "look at the volume";
+        let told = |error: Error| error.with_operation(GET).with_target(name.as_str());
+        let dataset = self.dataset(name).map_err(told)?;
+        let properties = match self.zfs().properties(&dataset) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            properties => properties.map_err(told)?,
+        };
+        match Ownership::read(&properties) {
+            Ok(Some(ownership)) => Ok(Some(info(name.clone(), dataset, ownership, &properties))),
+            Ok(None) => {
+                let reason = format!("'{dataset}' is no volume");
+                Err(told(Error::new(ErrorKind::Exists, GET, reason)))
+            }
+            Err(why) => {
+                let error = Error::new(ErrorKind::Corrupt, GET, why.to_string());
+                Err(told(error.with_help("set its properties right with the zfs command")))
+            }
+        }
+    }
+
+    /// Every volume of this node, by name, whoever owns it. Datasets below the root that are no volumes are passed over.
+    ///
+    /// Issues what [`Zfs::list`](crate::Zfs::list) does for one level: `ZFS_IOC_OBJSET_STATS` once a volume.
+    ///
+    /// # Errors
+    /// As [`Zfs::list`](crate::Zfs::list).
+    pub fn list(&self) -> Result<Volumes> {
+        let told = |error: Error| {
+            error.with_operation("list the volumes of").with_target(self.root().as_str())
+        };
+        let below = List::from(self.root().clone())
+            .depth(1)
+            .types(DatasetTypes::FILESYSTEM | DatasetTypes::VOLUME)
+            .properties(WANTED.into_iter().chain(Ownership::PROPERTIES));
+        let mut found = Volumes::default();
+        for dataset in self.zfs().list(&below) {
+            let dataset = dataset.map_err(told)?;
+            let Ok(dataset_name) = dataset.name.as_str().parse::<DatasetName>() else { continue };
+            let Some(name) = self.volume_name(&dataset_name) else { continue };
+            match Ownership::read(&dataset.properties) {
+                Ok(Some(ownership)) => {
+                    found.volumes.push(info(name, dataset_name, ownership, &dataset.properties));
+                }
+                Ok(None) => {}
+                Err(why) => found.damaged.push(DamagedVolume { dataset: dataset_name, why }),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The name that a dataset right below the root has as a volume.
+    fn volume_name(&self, dataset: &DatasetName) -> Option<VolumeName> {
+        dataset.as_str().strip_prefix(self.root().as_str())?.strip_prefix('/')?.parse().ok()
+    }
+}
+
+fn info(
+    name: VolumeName,
+    dataset: DatasetName,
+    ownership: Ownership,
+    properties: &Properties,
+) -> VolumeInfo {
+    let bytes = |property: &str| properties.bytes(property).unwrap_or_default();
+    let created = properties.number("creation").and_then(|seconds| i64::try_from(seconds).ok());
+    VolumeInfo {
+        name,
+        dataset,
+        ownership,
+        kind: kind(properties),
+        used: bytes("used"),
+        referenced: bytes("referenced"),
+        available: bytes("available"),
+        written: bytes("written"),
+        created: created.unwrap_or_default(),
+        origin: properties.text("origin").and_then(|origin| origin.parse().ok()),
+        mounted: properties.text("mounted") == Some("yes"),
+        locked: properties.text("keystatus") == Some("unavailable"),
+        resume_token: properties.text("receive_resume_token").map(str::to_owned),
+    }
+}
+
+fn kind(properties: &Properties) -> VolumeKind {
+    let bytes = |property: &str| properties.bytes(property).unwrap_or_default();
+    match properties.bytes("volsize") {
+        Some(size) => VolumeKind::Block {
+            size,
+            block_size: bytes("volblocksize"),
+            sparse: bytes("refreservation") < size,
+        },
+        None => {
+            let quota = bytes("refquota");
+            VolumeKind::FileSystem { quota: (quota != Bytes::ZERO).then_some(quota) }
+        }
+    }
+}
