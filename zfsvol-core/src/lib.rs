@@ -5,6 +5,7 @@
 //! | volumes | [`volume`] | names and owners of volumes, which snapshots to keep |
 //! | operations | [`zfs`] | a typed request becomes an nvlist; an errno and an error list become an [`Error`] |
 //! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
+//! | a kernel in this process | [`embedded`] | answers the same ioctls, with no root and no module |
 //! | leaves | [`label`], [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
 
 pub mod embedded;

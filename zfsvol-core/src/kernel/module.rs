@@ -29,6 +29,12 @@ impl ModuleVersion {
         Some(Self { numbers: (major, minor, patch), text: text.to_owned() })
     }
 
+    /// That version, with what follows the numbers.
+    pub(crate) fn new((numbers, rest): ((u32, u32, u32), &str)) -> Self {
+        let (major, minor, patch) = numbers;
+        Self { numbers, text: format!("{major}.{minor}.{patch}{rest}") }
+    }
+
     /// Major, minor and patch number.
     pub fn numbers(&self) -> (u32, u32, u32) {
         self.numbers

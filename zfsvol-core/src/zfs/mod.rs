@@ -46,6 +46,7 @@ mod zvol;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::embedded::Embedded;
 use crate::error::Result;
 use crate::kernel::{DevZfs, Kernel, Module};
 
@@ -105,6 +106,12 @@ impl Zfs {
     #[doc(alias = "libzfs_core_init")]
     pub fn open() -> Result<Self> {
         Ok(Self::new(DevZfs::open()?))
+    }
+
+    /// A kernel in this process, with one empty pool `tank`: [`Embedded::new`].
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::new(Embedded::new())
     }
 
     /// The kernel behind that door: [`DevZfs`], one in this process, or a wrapper.

@@ -1,0 +1,326 @@
+//! File systems and zvols: OpenZFS 2.3 `module/zfs/zfs_ioctl.c`, zfs_ioc_create and those that follow.
+
+use super::data::{Delta, Policy};
+use super::engine::{
+    Content, Crypt, Id, NewDataset, Pool, PropSource, Result, State, Tx, Zpl, default_number,
+};
+use super::key::CryptParams;
+use super::{name, property};
+use crate::kernel::{Cmd, Errno};
+use crate::nvlist::NvList;
+
+/// `dmu_objset_type_t`.
+const TYPE_FILESYSTEM: i32 = 2;
+const TYPE_ZVOL: i32 = 3;
+/// The newest version of file systems (`ZPL_VERSION`).
+pub(super) const ZPL_VERSION: u64 = 5;
+/// The first that knows of case and normalization (`ZPL_VERSION_NORMALIZATION`).
+const ZPL_VERSION_NORMALIZATION: u64 = 3;
+/// Block sizes of zvols: `SPA_MINBLOCKSIZE`, `SPA_OLD_MAXBLOCKSIZE`, `SPA_MAXBLOCKSIZE`.
+const BLOCK_BYTES_MIN: u64 = 512;
+pub(super) const BLOCK_BYTES_OLD_MAX: u64 = 128 << 10;
+pub(super) const BLOCK_BYTES_MAX: u64 = 16 << 20;
+
+/// The flags of a rename.
+const RENAME_RECURSIVE: u64 = 1;
+const RENAME_NO_UNMOUNT: u64 = 2;
+
+/// `zfs_max_recordsize`: what blocks may have at most.
+pub(super) fn largest_block(release: (u32, u32)) -> u64 {
+    if release >= (2, 2) { BLOCK_BYTES_MAX } else { 1 << 20 }
+}
+
+/// `zfs_ioc_create`.
+pub(super) fn create(
+    state: &mut State,
+    path: &str,
+    input: &NvList,
+    errors: &mut NvList,
+) -> Result<()> {
+    let kind = input.get_i32("type").unwrap_or(0);
+    let given = input.get_list("props");
+    let mut properties = given.cloned().unwrap_or_default();
+    // Who may is asked of what is above: a pool has nothing there.
+    if !path.contains(['/', '@']) {
+        return Err(Errno::ENOENT);
+    }
+    if path.contains(['@', '%']) {
+        return Err(Errno::EINVAL);
+    }
+    let pool = state.pool_mut(path)?;
+    let tx = pool.begin();
+    let (content, delta) = match kind {
+        TYPE_FILESYSTEM => {
+            let zpl = zpl_of_new(pool, path, &mut properties)?;
+            Content::filesystem(zpl, &policy_above(pool, path)?)
+        }
+        TYPE_ZVOL => {
+            given.ok_or(Errno::EINVAL)?;
+            volume_of_new(pool, path, &properties, tx)?
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    let params = CryptParams::parse(0, &mut properties, input.get_list("hidden_args"))?;
+    // In the order of `dmu_objset_create_check`.
+    let (parent, _) = pool.place_for(path)?;
+    let crypt = params.of_new(pool, Some(parent))?;
+    let id = pool.create(path, NewDataset { content, delta, crypt }, tx)?;
+    set_or_destroy(pool, path, id, &properties, errors, tx)
+}
+
+/// Sets the properties of what was just made, and takes it away again if that cannot be done.
+fn set_or_destroy(
+    pool: &mut Pool,
+    path: &str,
+    id: Id,
+    properties: &NvList,
+    errors: &mut NvList,
+    tx: Tx,
+) -> Result<()> {
+    let outcome = property::set_list(pool, path, PropSource::Local, properties, Some(errors));
+    if outcome.is_err() {
+        pool.destroy_head(id, tx)?;
+    }
+    outcome
+}
+
+/// `zfs_fill_zplprops`: what is kept inside a new file system. Takes it from the properties, but for the version.
+fn zpl_of_new(pool: &Pool, path: &str, properties: &mut NvList) -> Result<Zpl> {
+    let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
+    let above = pool.dataset(pool.hold(parent)?)?;
+    let above = above.content.zpl.as_ref().ok_or(Errno::ZFS_ERR_WRONG_PARENT)?;
+    fill_zpl(properties, Some(above), pool.env.release)
+}
+
+/// The same where there may be nothing above: the root of a pool.
+///
+/// # Errors
+/// `ENOTSUP` for a version there is not.
+pub(super) fn fill_zpl(
+    properties: &mut NvList,
+    above: Option<&Zpl>,
+    release: (u32, u32),
+) -> Result<Zpl> {
+    let version = properties.get_u64("version").unwrap_or(ZPL_VERSION);
+    let mut take = |name: &str| {
+        let number = properties.get_u64(name);
+        properties.remove(name);
+        number
+    };
+    let normalization = take("normalization");
+    let utf8only = take("utf8only");
+    let casesensitivity = take("casesensitivity");
+    let chosen = [normalization, utf8only, casesensitivity].iter().any(Option::is_some);
+    if !(1..=ZPL_VERSION).contains(&version) || (version < ZPL_VERSION_NORMALIZATION && chosen) {
+        return Err(Errno::ENOTSUP);
+    }
+    let default = |name| default_number(name, release).unwrap_or(0);
+    let inherited = |own: fn(&Zpl) -> u64, name| above.map_or_else(|| default(name), own);
+    let normalization =
+        normalization.unwrap_or_else(|| inherited(|zpl| zpl.normalization, "normalization"));
+    // Names that are normalized must be UTF-8.
+    let utf8only = match normalization {
+        0 => utf8only.unwrap_or_else(|| inherited(|zpl| zpl.utf8only, "utf8only")),
+        _ => 1,
+    };
+    let casesensitivity =
+        casesensitivity.unwrap_or_else(|| inherited(|zpl| zpl.casesensitivity, "casesensitivity"));
+    Ok(Zpl { version, normalization, utf8only, casesensitivity })
+}
+
+/// A new zvol, by its two numbers.
+fn volume_of_new(pool: &Pool, path: &str, properties: &NvList, tx: Tx) -> Result<(Content, Delta)> {
+    let volsize = properties.get_u64("volsize").ok_or(Errno::EINVAL)?;
+    if properties.contains("volblocksize") && properties.get_u64("volblocksize").is_none() {
+        return Err(Errno::EINVAL);
+    }
+    let volblocksize = properties
+        .get_u64("volblocksize")
+        .or_else(|| default_number("volblocksize", pool.env.release))
+        .unwrap_or(BLOCK_BYTES_OLD_MAX);
+    check_volblocksize(pool, volblocksize)?;
+    check_volsize(volsize, volblocksize)?;
+    let block = u32::try_from(volblocksize).map_err(|_| Errno::EDOM)?;
+    Ok(Content::volume(volsize, block, pool.env.guid(), tx.txg, policy_above(pool, path)?))
+}
+
+/// How the first blocks of what is made there are stored: its own properties are set after that.
+fn policy_above(pool: &Pool, path: &str) -> Result<Policy> {
+    let (parent, _) = pool.place_for(path)?;
+    pool.policy(pool.dir(parent)?.head)
+}
+
+/// `zvol_check_volblocksize`.
+fn check_volblocksize(pool: &Pool, bytes: u64) -> Result<()> {
+    if bytes > BLOCK_BYTES_OLD_MAX {
+        if !pool.features.has("large_blocks") {
+            return Err(Errno::ENOTSUP);
+        }
+        if bytes > largest_block(pool.env.release) {
+            return Err(Errno::EDOM);
+        }
+    }
+    if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&bytes) || !bytes.is_power_of_two() {
+        return Err(Errno::EDOM);
+    }
+    Ok(())
+}
+
+/// `zvol_check_volsize`.
+///
+/// # Errors
+/// `EINVAL` for nothing, and what is not in whole blocks.
+pub(super) fn check_volsize(bytes: u64, block: u64) -> Result<()> {
+    match bytes == 0 || bytes.checked_rem(block) != Some(0) {
+        true => Err(Errno::EINVAL),
+        false => Ok(()),
+    }
+}
+
+/// `zfs_ioc_clone`.
+pub(super) fn clone(
+    state: &mut State,
+    path: &str,
+    input: &NvList,
+    errors: &mut NvList,
+) -> Result<()> {
+    if !path.contains(['/', '@']) {
+        return Err(Errno::ENOENT);
+    }
+    if path.contains(['@', '%']) {
+        return Err(Errno::EINVAL);
+    }
+    let origin = input.get_str("origin").filter(|name| name::is_dataset(name));
+    let origin = origin.ok_or(Errno::EINVAL)?;
+    let empty = NvList::new();
+    let properties = input.get_list("props").unwrap_or(&empty);
+    let pool = state.pool_mut(path)?;
+    let tx = pool.begin();
+    let id = pool.clone_snapshot(path, origin, tx)?;
+    set_or_destroy(pool, path, id, properties, errors, tx)
+}
+
+/// `zfs_ioc_destroy`: a file system, zvol or snapshot.
+pub(super) fn destroy(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    state.hold(&cmd.name)?;
+    state.unmount_snapshot(&cmd.name);
+    let pool = state.pool_mut(&cmd.name)?;
+    let id = pool.hold(&cmd.name)?;
+    if pool.dataset(id)?.is_snapshot() {
+        pool.check_destroy_snapshot(id, cmd.defer_destroy)?;
+        let tx = pool.begin();
+        return pool.destroy_snapshot(id, cmd.defer_destroy, tx);
+    }
+    match pool.check_destroy_head(id) {
+        // What an interrupted receive left goes with it.
+        Err(Errno::EEXIST) => {
+            let left = pool.dir_of(id)?.child(name::RECEIVE_CLONE).ok_or(Errno::EEXIST)?;
+            let left = pool.dir(left)?.head;
+            pool.check_destroy_head(left)?;
+            let tx = pool.begin();
+            pool.destroy_head(left, tx)?;
+            pool.check_destroy_head(id)?;
+            pool.destroy_head(id, tx)
+        }
+        Err(errno) => Err(errno),
+        Ok(()) => {
+            let tx = pool.begin();
+            pool.destroy_head(id, tx)
+        }
+    }
+}
+
+/// `zfs_ioc_rename`: a dataset with its tree, or a snapshot, alone or with those of the same name below.
+pub(super) fn rename(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    let to = std::str::from_utf8(&cmd.value).map_err(|_| Errno::EINVAL)?;
+    if !name::is_dataset(&cmd.name)
+        || !name::is_dataset(to)
+        || cmd.name.contains('%')
+        || to.contains('%')
+    {
+        return Err(Errno::EINVAL);
+    }
+    state.hold(&cmd.name)?;
+    let Ok((dataset, from)) = name::split_snapshot(&cmd.name) else {
+        let pool = state.pool_mut(&cmd.name)?;
+        pool.begin();
+        return pool.rename(&cmd.name, to);
+    };
+    let snapshot =
+        to.strip_prefix(dataset).and_then(|rest| rest.strip_prefix('@')).ok_or(Errno::EXDEV)?;
+    let recursive = cmd.cookie & RENAME_RECURSIVE != 0;
+    if cmd.cookie & RENAME_NO_UNMOUNT == 0 {
+        match recursive {
+            true => state.unmount_snapshots_named(dataset, from),
+            false => state.unmount_snapshot(&cmd.name),
+        }
+    }
+    let pool = state.pool_mut(dataset)?;
+    let tx = pool.begin();
+    pool.rename_snapshot(dataset, from, snapshot, recursive, tx)
+}
+
+/// `zfs_ioc_promote`: the name that both have is left in `string`.
+pub(super) fn promote(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    if cmd.name.contains('%') {
+        return Err(Errno::EINVAL);
+    }
+    let (pool, id) = state.hold(&cmd.name)?;
+    let origin = pool.dir_of(id)?.origin.ok_or(Errno::EINVAL)?;
+    let of = pool.dir_name(pool.dataset(origin)?.dir)?;
+    state.unmount_snapshots_of(&of);
+    let pool = state.pool_mut(&cmd.name)?;
+    pool.begin();
+    pool.promote(&cmd.name).map_err(|(errno, conflict)| {
+        if let Some(conflict) = conflict {
+            cmd.string = conflict.into_bytes();
+        }
+        errno
+    })
+}
+
+/// `zfs_ioc_rollback`: answers with the snapshot it went to.
+pub(super) fn rollback(
+    state: &mut State,
+    path: &str,
+    input: &NvList,
+    output: &mut NvList,
+) -> Result<()> {
+    let target = input.get_str("target");
+    if let Some(target) = target {
+        if !name::is_component(name::split_snapshot(target)?.1) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    // What is mounted is suspended meanwhile, and so is an open zvol.
+    let users = u32::from(state.is_in_use(path));
+    let pool = state.pool_mut(path)?;
+    pool.begin();
+    let id = pool.rollback(path, target, users)?;
+    output.insert("target", pool.name(id)?);
+    Ok(())
+}
+
+impl State {
+    /// Whether a dataset is mounted, or its block device open.
+    fn is_in_use(&self, name: &str) -> bool {
+        let Ok((pool, id)) = self.hold(name) else { return false };
+        self.is_mounted(name) || self.devices.is_open(pool.guid, id)
+    }
+}
+
+/// A file system that is the root of a new pool.
+///
+/// # Errors
+/// As [`fill_zpl`]; what the encryption parameters do not allow.
+pub(super) fn root_of_new(
+    pool: &Pool,
+    properties: &mut NvList,
+    hidden: Option<&NvList>,
+) -> Result<NewDataset> {
+    let crypt: Option<Crypt> = CryptParams::parse(0, properties, hidden)?.of_new(pool, None)?;
+    let zpl = fill_zpl(properties, None, pool.env.release)?;
+    let policy = Policy { ashift: pool.layout.ashift(), ..Policy::default() };
+    let (content, delta) = Content::filesystem(zpl, &policy);
+    Ok(NewDataset { content, delta, crypt })
+}

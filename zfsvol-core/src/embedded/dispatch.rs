@@ -1,0 +1,261 @@
+//! From a request to its handler, through the module's own checks: OpenZFS 2.3 `module/zfs/zfs_ioctl.c`, zfsdev_ioctl_common and
+//! zfs_ioctl_init.
+
+use super::engine::{Result, State};
+use super::keys::{self, Key};
+use super::name::NameCheck;
+use super::unsupported;
+use super::{Shared, bookmark, dataset, hold, key, list, pool, property, snapshot, space};
+use crate::kernel::{Cmd, Errno, Ioc};
+use crate::nvlist::NvList;
+
+/// `zfs_max_nvlist_src_size`: no request is longer, whatever memory there is.
+const INPUT_BYTES_MAX: usize = 128 << 20;
+
+/// Below that much room an error list is not cut, but refused (`nvlist_smush`).
+const SMUSH_BYTES_MIN: usize = 1024;
+
+/// How many errors were left out (`ZPROP_N_MORE_ERRORS`).
+const MORE_ERRORS: &str = "N_MORE_ERRORS";
+
+/// Who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    /// Anybody, or the handler decides.
+    Any,
+    /// Root, or whoever it is delegated to, which here is nobody.
+    Root,
+}
+
+/// What an ioctl does to the state, and how it is called: with the whole command, or with name, arguments and answer.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    /// Reads; takes the whole command.
+    LegacyRead(fn(&State, &mut Cmd) -> Result<()>),
+    /// Changes; takes the whole command.
+    LegacyWrite(fn(&mut State, &mut Cmd) -> Result<()>),
+    /// Reads.
+    Read(fn(&State, &str, &NvList, &mut NvList) -> Result<()>),
+    /// Changes; the answer is an error list, and cut to fit.
+    Write(fn(&mut State, &str, &NvList, &mut NvList) -> Result<()>),
+}
+
+/// One ioctl.
+struct Entry {
+    ioc: Ioc,
+    /// The release that brought it.
+    since: (u32, u32),
+    name: NameCheck,
+    /// Whether its pool must be there.
+    needs_pool: bool,
+    policy: Policy,
+    keys: &'static [Key],
+    handler: Handler,
+}
+
+const fn entry(ioc: Ioc, name: NameCheck, keys: &'static [Key], handler: Handler) -> Entry {
+    let policy = match handler {
+        Read(_) | LegacyRead(_) => Policy::Any,
+        Write(_) | LegacyWrite(_) => Policy::Root,
+    };
+    Entry { ioc, since: (2, 0), name, needs_pool: true, policy, keys, handler }
+}
+
+impl Entry {
+    const fn without_pool(mut self) -> Self {
+        self.needs_pool = false;
+        self
+    }
+
+    const fn anybody(mut self) -> Self {
+        self.policy = Policy::Any;
+        self
+    }
+}
+
+use Handler::{LegacyRead, LegacyWrite, Read, Write};
+use NameCheck::{Dataset, Entity, Pool};
+
+static TABLE: &[Entry] = &[
+    // Pools.
+    entry(Ioc::POOL_CREATE, Pool, keys::NONE, LegacyWrite(pool::create)).without_pool(),
+    entry(Ioc::POOL_DESTROY, Pool, keys::NONE, LegacyWrite(pool::destroy)),
+    entry(Ioc::POOL_CONFIGS, NameCheck::None, keys::NONE, LegacyRead(pool::configs)).without_pool(),
+    entry(Ioc::POOL_STATS, Pool, keys::NONE, LegacyRead(pool::stats)).without_pool(),
+    entry(Ioc::POOL_GET_PROPS, Pool, keys::POOL_GET_PROPS, Read(pool::get_props)).without_pool(),
+    entry(Ioc::POOL_SET_PROPS, Pool, keys::NONE, LegacyWrite(pool::set_props)),
+    entry(Ioc::POOL_SYNC, Pool, keys::SYNC, Write(pool::sync)).anybody(),
+    // Datasets.
+    entry(Ioc::CREATE, Dataset, keys::CREATE, Write(dataset::create)),
+    entry(Ioc::CLONE, Dataset, keys::CLONE, Write(dataset::clone)),
+    entry(Ioc::DESTROY, Dataset, keys::NONE, LegacyWrite(dataset::destroy)),
+    entry(Ioc::RENAME, Dataset, keys::NONE, LegacyWrite(dataset::rename)),
+    entry(Ioc::PROMOTE, Dataset, keys::NONE, LegacyWrite(dataset::promote)),
+    entry(Ioc::ROLLBACK, Dataset, keys::ROLLBACK, Write(dataset::rollback)),
+    entry(Ioc::SNAPSHOT, Pool, keys::SNAPSHOT, Write(snapshot::snapshot)),
+    entry(Ioc::DESTROY_SNAPS, Pool, keys::DESTROY_SNAPS, Write(snapshot::destroy)),
+    // Properties and lists.
+    entry(Ioc::OBJSET_STATS, Dataset, keys::NONE, LegacyRead(list::objset_stats)),
+    entry(Ioc::OBJSET_ZPLPROPS, Dataset, keys::NONE, LegacyRead(list::zpl_properties)),
+    entry(Ioc::OBJSET_RECVD_PROPS, Dataset, keys::NONE, LegacyRead(property::received)),
+    entry(Ioc::DATASET_LIST_NEXT, Dataset, keys::NONE, LegacyRead(list::next_dataset)),
+    entry(Ioc::SNAPSHOT_LIST_NEXT, Dataset, keys::NONE, LegacyRead(list::next_snapshot)),
+    entry(Ioc::SET_PROP, Dataset, keys::NONE, LegacyWrite(property::set)),
+    entry(Ioc::INHERIT_PROP, Dataset, keys::NONE, LegacyWrite(property::inherit)),
+    // Bookmarks and holds.
+    entry(Ioc::BOOKMARK, Pool, keys::BOOKMARK, Write(bookmark::create)),
+    entry(Ioc::GET_BOOKMARKS, Dataset, keys::GET_BOOKMARKS, Read(bookmark::list)),
+    entry(Ioc::GET_BOOKMARK_PROPS, Entity, keys::NONE, Read(bookmark::properties)),
+    entry(Ioc::DESTROY_BOOKMARKS, Pool, keys::DESTROY_BOOKMARKS, Write(bookmark::destroy)),
+    entry(Ioc::HOLD, Pool, keys::HOLD, Write(hold::hold)),
+    entry(Ioc::RELEASE, Pool, keys::RELEASE, Write(hold::release)),
+    entry(Ioc::GET_HOLDS, Dataset, keys::NONE, Read(hold::list)),
+    // Keys.
+    entry(Ioc::LOAD_KEY, Dataset, keys::LOAD_KEY, Write(key::load)),
+    entry(Ioc::UNLOAD_KEY, Dataset, keys::NONE, Write(key::unload)),
+    entry(Ioc::CHANGE_KEY, Dataset, keys::CHANGE_KEY, Write(key::change)),
+    // Space.
+    entry(Ioc::SPACE_SNAPS, Dataset, keys::SPACE_SNAPS, Read(space::snapshots)),
+    entry(Ioc::SPACE_WRITTEN, Dataset, keys::NONE, LegacyRead(space::written)),
+];
+
+/// Answers one request.
+pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
+    let release = shared.module.version.release();
+    let Some(entry) = TABLE.iter().find(|entry| entry.ioc == ioc && entry.since <= release) else {
+        let entry = unsupported::find(ioc, release).ok_or(Errno::ZFS_ERR_IOC_CMD_UNAVAIL)?;
+        check(shared, cmd, entry.name, entry.keys, true)?;
+        return Err(cmd.refuse(entry.errno, entry.reason));
+    };
+    let is_legacy = matches!(entry.handler, LegacyRead(_) | LegacyWrite(_));
+    let keys = (!is_legacy).then_some(entry.keys);
+    let input = check(shared, cmd, entry.name, keys, entry.needs_pool)?;
+    if entry.policy == Policy::Root && !shared.privileged {
+        return Err(Errno::EPERM);
+    }
+    match entry.handler {
+        LegacyRead(handler) => handler(&shared.read(), cmd),
+        LegacyWrite(handler) => handler(&mut shared.write(), cmd),
+        Read(handler) => {
+            let mut output = NvList::new();
+            let outcome = handler(&shared.read(), &cmd.name, &input, &mut output);
+            answer(cmd, output, false, outcome)
+        }
+        Write(handler) => {
+            let mut output = NvList::new();
+            let outcome = handler(&mut shared.write(), &cmd.name, &input, &mut output);
+            answer(cmd, output, true, outcome)
+        }
+    }
+}
+
+/// What every request must pass, in the module's order: its arguments can be read, its name is right, its pool is there, its keys are known.
+fn check(
+    shared: &Shared,
+    cmd: &Cmd,
+    name: NameCheck,
+    keys: Option<&[Key]>,
+    needs_pool: bool,
+) -> Result<NvList> {
+    let input = unpack(cmd.input.as_deref())?;
+    if !name.passes(&cmd.name) {
+        return Err(Errno::EINVAL);
+    }
+    if needs_pool && name != NameCheck::None {
+        shared.read().pool(&cmd.name)?;
+    }
+    if let Some(keys) = keys {
+        keys::check(keys, &input, shared.module.version.release())?;
+    }
+    Ok(input)
+}
+
+/// The arguments of a request; none are as good as an empty list.
+///
+/// # Errors
+/// `EINVAL` when they are too long, `EFAULT` when they are no list.
+pub(super) fn unpack(packed: Option<&[u8]>) -> Result<NvList> {
+    match packed {
+        None | Some([]) => Ok(NvList::new()),
+        Some(packed) if packed.len() > INPUT_BYTES_MAX => Err(Errno::EINVAL),
+        Some(packed) => NvList::from_bytes(packed).map_err(|_| Errno::EFAULT),
+    }
+}
+
+/// Answers with a list, if one is wanted or has anything in it.
+fn answer(cmd: &mut Cmd, mut output: NvList, smush: bool, outcome: Result<()>) -> Result<()> {
+    if output.is_empty() && cmd.reply_max == 0 {
+        return outcome;
+    }
+    let mut packed = pack(&output)?;
+    if smush && packed.len() > cmd.reply_max {
+        packed = smushed(&mut output, cmd.reply_max)?;
+    }
+    // A list that does not fit hides the outcome, as in the module.
+    cmd.put_reply(&packed)?;
+    outcome
+}
+
+/// Answers a legacy request with a list.
+///
+/// # Errors
+/// `ENOMEM` when it does not fit.
+pub(super) fn put(cmd: &mut Cmd, list: &NvList) -> Result<()> {
+    cmd.put_reply(&pack(list)?)
+}
+
+fn pack(list: &NvList) -> Result<Vec<u8>> {
+    list.to_bytes().map_err(|_| Errno::ENOMEM)
+}
+
+/// Leaves out as many errors as it takes, the last first, and says how many: `nvlist_smush`.
+fn smushed(errors: &mut NvList, most: usize) -> Result<Vec<u8>> {
+    if most < SMUSH_BYTES_MIN {
+        return Err(Errno::ENOMEM);
+    }
+    let names: Vec<String> = errors.iter().map(|(name, _)| name.to_owned()).collect();
+    errors.insert(MORE_ERRORS, 0_i32);
+    let mut size = pack(errors)?.len();
+    let mut omitted = 0_i32;
+    for name in names.iter().rev() {
+        if size <= most {
+            break;
+        }
+        // What a pair takes is what the list is shorter without it.
+        let mut alone = NvList::new();
+        if let Some(value) = errors.remove(name) {
+            alone.insert(name.as_str(), value);
+        }
+        let empty = pack(&NvList::new())?.len();
+        size = size.saturating_sub(pack(&alone)?.len().saturating_sub(empty));
+        omitted = omitted.saturating_add(1);
+    }
+    errors.insert(MORE_ERRORS, omitted);
+    pack(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ioctl_has_one_handler_or_is_in_the_list_of_those_that_have_none() {
+        for ioc in Ioc::all() {
+            let handlers = TABLE.iter().filter(|entry| entry.ioc == ioc).count();
+            let listed = usize::from(unsupported::is_listed(ioc));
+            assert_eq!(handlers + listed, 1, "{ioc}");
+        }
+    }
+
+    #[test]
+    fn an_error_list_is_cut_to_what_fits() {
+        let mut errors: NvList =
+            (0..1000).map(|number| (format!("tank/a{number:04}@s"), 2_i32)).collect();
+        let packed = smushed(&mut errors, 2048).unwrap();
+        assert!(packed.len() <= 2048 && packed.len() > 1900, "{}", packed.len());
+        let left = i32::try_from(errors.len() - 1).unwrap();
+        assert_eq!(errors.get_i32(MORE_ERRORS), Some(1000 - left));
+        assert_eq!(errors.get_i32("tank/a0000@s"), Some(2));
+        assert_eq!(smushed(&mut errors, 100), Err(Errno::ENOMEM));
+    }
+}

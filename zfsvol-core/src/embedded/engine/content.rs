@@ -1,0 +1,110 @@
+//! What is in a dataset, and how what is written to it is stored.
+
+use super::pool::Pool;
+use super::space::{Space, signed};
+use super::{Id, Result};
+use crate::embedded::data::{CHECKSUM_FLETCHER_4, Delta, Objset, ObjsetType, Policy, zvol};
+use crate::stream::Compression;
+
+/// The properties that are kept inside a file system and never change, but for the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::embedded) struct Zpl {
+    pub(in crate::embedded) version: u64,
+    pub(in crate::embedded) normalization: u64,
+    pub(in crate::embedded) utf8only: u64,
+    pub(in crate::embedded) casesensitivity: u64,
+}
+
+/// What a dataset holds. Its blocks are shared with the snapshots and clones made of it, so that making one costs nothing.
+#[derive(Clone, Debug)]
+pub(in crate::embedded) struct Content {
+    pub(in crate::embedded) objset: Objset,
+    /// Of a file system.
+    pub(in crate::embedded) zpl: Option<Zpl>,
+}
+
+/// What an empty file system takes, by the sector size: what `zfs create` shows.
+const EMPTY_SECTORS: u64 = 24;
+
+impl Content {
+    /// An empty file system.
+    pub(in crate::embedded) fn filesystem(zpl: Zpl, policy: &Policy) -> (Self, Delta) {
+        let mut delta = Delta::new();
+        let sector = 1_u64 << policy.ashift;
+        let used = EMPTY_SECTORS * sector.max(1 << 10);
+        delta.bear(crate::embedded::data::Space {
+            used,
+            compressed: used / 2,
+            uncompressed: used / 2,
+        });
+        (Self { objset: Objset::empty(ObjsetType::FileSystem), zpl: Some(zpl) }, delta)
+    }
+
+    /// A zvol that nothing is written to.
+    pub(in crate::embedded) fn volume(
+        volsize: u64,
+        block_bytes: u32,
+        salt: u64,
+        txg: u64,
+        policy: Policy,
+    ) -> (Self, Delta) {
+        let (objset, delta) = zvol::create(volsize, block_bytes, salt, txg, policy);
+        (Self { objset, zpl: None }, delta)
+    }
+
+    /// `dmu_objset_type_t`.
+    pub(in crate::embedded) fn objset_type(&self) -> u32 {
+        self.objset.objset_type().number()
+    }
+
+    pub(in crate::embedded) fn is_filesystem(&self) -> bool {
+        self.objset.objset_type() == ObjsetType::FileSystem
+    }
+}
+
+impl From<crate::embedded::data::Space> for Space {
+    fn from(space: crate::embedded::data::Space) -> Self {
+        Self {
+            used: signed(space.used),
+            compressed: signed(space.compressed),
+            uncompressed: signed(space.uncompressed),
+        }
+    }
+}
+
+/// `compression=on`, and what stands for it where the pool lacks LZ4.
+const COMPRESSION_ON: u64 = 1;
+/// The algorithm of a `compression`, without its level.
+const COMPRESSION_MASK: u64 = 0x7f;
+/// `checksum=on`.
+const CHECKSUM_ON: u64 = 1;
+
+impl Pool {
+    /// How what is written to a dataset is stored, by its properties and the pool's features.
+    ///
+    /// # Errors
+    /// As [`Pool::dataset`].
+    pub(in crate::embedded) fn policy(&self, id: Id) -> Result<Policy> {
+        let byte = |number: u64| u8::try_from(number).unwrap_or(0);
+        let lz4 = self.features.has("lz4_compress");
+        let compression = match self.number(id, "compression")? {
+            COMPRESSION_ON if lz4 => Compression::LZ4,
+            COMPRESSION_ON => Compression::LZJB,
+            number => Compression(byte(number & COMPRESSION_MASK)),
+        };
+        let checksum = match self.number(id, "checksum")? {
+            CHECKSUM_ON => CHECKSUM_FLETCHER_4,
+            number => byte(number),
+        };
+        Ok(Policy {
+            ashift: self.layout.ashift(),
+            copies: byte(self.number(id, "copies")?),
+            compression,
+            checksum,
+            embedded_data: self.features.has("embedded_data"),
+            large_blocks: self.features.has("large_blocks"),
+            lz4,
+            encrypted: self.dir_of(id)?.crypt.is_some(),
+        })
+    }
+}

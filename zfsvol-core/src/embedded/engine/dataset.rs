@@ -1,0 +1,146 @@
+//! [`Dataset`]: a file system, a zvol, or a snapshot of one (`dsl_dataset_t`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Id;
+use super::content::Content;
+use super::props::Props;
+use super::space::{Deadlist, Space};
+
+/// A file system or zvol as it is now, or a snapshot of it.
+#[derive(Clone, Debug)]
+pub(in crate::embedded) struct Dataset {
+    pub(in crate::embedded) dir: Id,
+    pub(in crate::embedded) guid: u64,
+    pub(in crate::embedded) creation_txg: u64,
+    /// Seconds since 1970.
+    pub(in crate::embedded) creation_time: u64,
+    /// The snapshot before it; of a clone's first, the origin.
+    pub(in crate::embedded) prev: Option<Id>,
+    /// When that was taken; 1 where there is none.
+    pub(in crate::embedded) prev_txg: u64,
+    pub(in crate::embedded) referenced: Space,
+    /// What nothing else refers to.
+    pub(in crate::embedded) unique: i64,
+    /// What the snapshot before it refers to, and it does not.
+    pub(in crate::embedded) deadlist: Deadlist,
+    pub(in crate::embedded) content: Content,
+    /// A receive into it is not finished.
+    pub(in crate::embedded) inconsistent: bool,
+    /// Mounted, open or otherwise in use.
+    pub(in crate::embedded) long_holds: u32,
+    pub(in crate::embedded) role: Role,
+}
+
+/// What heads and snapshots do not have in common.
+#[derive(Clone, Debug)]
+pub(in crate::embedded) enum Role {
+    Head(Box<Head>),
+    Snapshot(Box<Snapshot>),
+}
+
+/// What only a file system or zvol has.
+#[derive(Clone, Debug, Default)]
+pub(in crate::embedded) struct Head {
+    snapshots: BTreeMap<Arc<str>, Id>,
+    order: BTreeSet<Id>,
+    pub(in crate::embedded) bookmarks: BTreeMap<Arc<str>, Bookmark>,
+    /// 0 for none.
+    pub(in crate::embedded) refquota: u64,
+    /// 0 for none.
+    pub(in crate::embedded) refreservation: i64,
+}
+
+/// What only a snapshot has.
+#[derive(Clone, Debug)]
+pub(in crate::embedded) struct Snapshot {
+    pub(in crate::embedded) name: Arc<str>,
+    /// The snapshot after it, or the head.
+    pub(in crate::embedded) next: Id,
+    /// Of each clone, what comes after this snapshot: its oldest snapshot, or the clone itself.
+    pub(in crate::embedded) clones: BTreeSet<Id>,
+    /// When each was put on, by tag.
+    pub(in crate::embedded) holds: BTreeMap<Box<str>, u64>,
+    /// It goes with its last hold and clone.
+    pub(in crate::embedded) defer_destroy: bool,
+    pub(in crate::embedded) props: Props,
+    /// What encrypted increments are matched by; 0 where it is not encrypted.
+    pub(in crate::embedded) ivset_guid: u64,
+}
+
+/// What remains of a snapshot: enough to send an increment from it (`zfs_bookmark_phys_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::embedded) struct Bookmark {
+    pub(in crate::embedded) guid: u64,
+    pub(in crate::embedded) creation_txg: u64,
+    pub(in crate::embedded) creation_time: u64,
+    pub(in crate::embedded) ivset_guid: u64,
+    /// Present where the pool has the feature `bookmark_written`.
+    pub(in crate::embedded) space: Option<BookmarkSpace>,
+}
+
+/// What is known of the space of a bookmarked snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::embedded) struct BookmarkSpace {
+    pub(in crate::embedded) referenced: Space,
+    /// What of it was freed before the next snapshot was taken.
+    pub(in crate::embedded) freed: Space,
+}
+
+impl Head {
+    pub(in crate::embedded) fn snapshot(&self, name: &str) -> Option<Id> {
+        self.snapshots.get(name).copied()
+    }
+
+    /// The snapshots in the order they were taken, from the one after `after` on.
+    pub(in crate::embedded) fn snapshots_after(&self, after: u64) -> impl Iterator<Item = Id> {
+        self.order.range(after.saturating_add(1)..).copied()
+    }
+
+    pub(super) fn add_snapshot(&mut self, name: Arc<str>, id: Id) {
+        self.snapshots.insert(name, id);
+        self.order.insert(id);
+    }
+
+    pub(super) fn remove_snapshot(&mut self, name: &str) {
+        if let Some(id) = self.snapshots.remove(name) {
+            self.order.remove(&id);
+        }
+    }
+
+    /// When the newest of what is bookmarked was taken; 0 where nothing is.
+    pub(in crate::embedded) fn newest_bookmark_txg(&self) -> u64 {
+        self.bookmarks.values().map(|bookmark| bookmark.creation_txg).max().unwrap_or(0)
+    }
+}
+
+impl Dataset {
+    pub(in crate::embedded) fn is_snapshot(&self) -> bool {
+        matches!(self.role, Role::Snapshot(_))
+    }
+
+    pub(in crate::embedded) fn as_head(&self) -> Option<&Head> {
+        match &self.role {
+            Role::Head(head) => Some(head),
+            Role::Snapshot(_) => None,
+        }
+    }
+
+    pub(in crate::embedded) fn as_snapshot(&self) -> Option<&Snapshot> {
+        match &self.role {
+            Role::Snapshot(snapshot) => Some(snapshot),
+            Role::Head(_) => None,
+        }
+    }
+
+    /// What is reserved for it, used or not.
+    pub(in crate::embedded) fn refreservation(&self) -> i64 {
+        self.as_head().map_or(0, |head| head.refreservation)
+    }
+
+    /// What comes after it, of a snapshot.
+    pub(in crate::embedded) fn next(&self) -> Option<Id> {
+        self.as_snapshot().map(|snapshot| snapshot.next)
+    }
+}

@@ -1,0 +1,134 @@
+//! [`Pool`]: the directories and datasets of one pool.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::dataset::{Dataset, Head, Role, Snapshot};
+use super::dir::Dir;
+use super::props::PropValue;
+use super::{Env, Id, LOST, Result, Tx};
+use crate::embedded::feature::Enabled;
+use crate::embedded::vdev::Layout;
+
+/// The properties a pool has of its own, by name.
+pub(in crate::embedded) type PoolProps = BTreeMap<String, PropValue>;
+
+/// Transaction groups that pass when a pool is made, before anything can be done with it (`TXG_INITIAL`).
+const TXG_INITIAL: u64 = 4;
+
+/// One imported pool.
+#[derive(Clone, Debug)]
+pub(in crate::embedded) struct Pool {
+    pub(in crate::embedded) env: Arc<Env>,
+    pub(in crate::embedded) guid: u64,
+    /// The newest transaction group.
+    pub(in crate::embedded) txg: u64,
+    pub(in crate::embedded) features: Enabled,
+    pub(in crate::embedded) props: PoolProps,
+    pub(in crate::embedded) layout: Layout,
+    /// The directory of its root dataset.
+    pub(in crate::embedded) root: Id,
+    pub(super) dirs: BTreeMap<Id, Dir>,
+    pub(super) datasets: BTreeMap<Id, Dataset>,
+    next_id: Id,
+    /// Encryption roots whose key is loaded, by directory.
+    pub(in crate::embedded) keys: BTreeSet<Id>,
+}
+
+impl Pool {
+    /// A pool with nothing in it, not even a root: that is for [`Pool::add_root`].
+    pub(in crate::embedded) fn new(env: Arc<Env>, layout: Layout, features: Enabled) -> Self {
+        Self {
+            guid: env.guid(),
+            env,
+            txg: TXG_INITIAL,
+            features,
+            props: PoolProps::new(),
+            layout,
+            root: 0,
+            dirs: BTreeMap::new(),
+            datasets: BTreeMap::new(),
+            // As in a new pool, where the root's is about that.
+            next_id: 32,
+            keys: BTreeSet::new(),
+        }
+    }
+
+    /// Begins a transaction group.
+    pub(in crate::embedded) fn begin(&mut self) -> Tx {
+        self.txg = self.txg.saturating_add(1);
+        Tx { txg: self.txg, now: self.env.now() }
+    }
+
+    /// A number for a new object.
+    pub(super) fn allocate(&mut self) -> Id {
+        self.next_id = self.next_id.saturating_add(1);
+        self.next_id
+    }
+
+    /// # Errors
+    /// `EIO` when there is no such directory, which cannot be.
+    pub(in crate::embedded) fn dir(&self, id: Id) -> Result<&Dir> {
+        self.dirs.get(&id).ok_or(LOST)
+    }
+
+    /// # Errors
+    /// As [`Self::dir`].
+    pub(in crate::embedded) fn dir_mut(&mut self, id: Id) -> Result<&mut Dir> {
+        self.dirs.get_mut(&id).ok_or(LOST)
+    }
+
+    /// # Errors
+    /// `EIO` when there is no such dataset, which cannot be.
+    pub(in crate::embedded) fn dataset(&self, id: Id) -> Result<&Dataset> {
+        self.datasets.get(&id).ok_or(LOST)
+    }
+
+    /// # Errors
+    /// As [`Self::dataset`].
+    pub(in crate::embedded) fn dataset_mut(&mut self, id: Id) -> Result<&mut Dataset> {
+        self.datasets.get_mut(&id).ok_or(LOST)
+    }
+
+    /// The file system or zvol of that number.
+    ///
+    /// # Errors
+    /// `EIO` when it is none.
+    pub(in crate::embedded) fn head(&self, id: Id) -> Result<&Head> {
+        self.dataset(id)?.as_head().ok_or(LOST)
+    }
+
+    /// # Errors
+    /// As [`Self::head`].
+    pub(in crate::embedded) fn head_mut(&mut self, id: Id) -> Result<&mut Head> {
+        match &mut self.dataset_mut(id)?.role {
+            Role::Head(head) => Ok(head),
+            Role::Snapshot(_) => Err(LOST),
+        }
+    }
+
+    /// The snapshot of that number.
+    ///
+    /// # Errors
+    /// `EIO` when it is none.
+    pub(in crate::embedded) fn snapshot(&self, id: Id) -> Result<&Snapshot> {
+        self.dataset(id)?.as_snapshot().ok_or(LOST)
+    }
+
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub(in crate::embedded) fn snapshot_mut(&mut self, id: Id) -> Result<&mut Snapshot> {
+        match &mut self.dataset_mut(id)?.role {
+            Role::Snapshot(snapshot) => Ok(snapshot),
+            Role::Head(_) => Err(LOST),
+        }
+    }
+
+    /// The directory of a dataset or snapshot.
+    ///
+    /// # Errors
+    /// As [`Self::dataset`].
+    pub(in crate::embedded) fn dir_of(&self, dataset: Id) -> Result<&Dir> {
+        self.dir(self.dataset(dataset)?.dir)
+    }
+}

@@ -1,0 +1,561 @@
+//! Properties of datasets: OpenZFS 2.3 `module/zfs/zfs_ioctl.c` (zfs_ioc_set_prop, zfs_set_prop_nvlist, zfs_ioc_inherit_prop) and `dsl_prop.c`.
+
+use super::data::Txn;
+use super::dataset::{
+    BLOCK_BYTES_MAX, BLOCK_BYTES_OLD_MAX, ZPL_VERSION, check_volsize, largest_block,
+};
+use super::dispatch::{put, unpack};
+use super::engine::{Id, Pool, PropSource, PropValue, Result, Room, State, known, signed};
+use super::key::is_keylocation;
+use super::list::to_value;
+use crate::kernel::{Cmd, Errno};
+use crate::nvlist::{NvList, Value};
+use crate::property::{PropertyAccess, PropertyInfo, PropertyKind};
+
+/// Longest name and value, with the NUL at the end (`ZAP_MAXNAMELEN`, `ZAP_MAXVALUELEN`).
+const NAME_BYTES: usize = 256;
+const VALUE_BYTES: usize = 8192;
+
+/// Prefixes of the quotas of users, groups and projects that can be set, and of what is only told (`zfs_userquota_prop_prefixes`).
+const OWNER_QUOTAS: [&str; 6] = [
+    "userquota@",
+    "groupquota@",
+    "userobjquota@",
+    "groupobjquota@",
+    "projectquota@",
+    "projectobjquota@",
+];
+const OWNER_SPACE: [&str; 6] =
+    ["userused@", "groupused@", "userobjused@", "groupobjused@", "projectused@", "projectobjused@"];
+
+/// Whether a name is a user property's: `zfs_prop_user`.
+fn is_user(name: &str) -> bool {
+    name.contains(':')
+        && name.bytes().all(|byte| {
+            byte.is_ascii_lowercase()
+                || byte.is_ascii_digit()
+                || matches!(byte, b'-' | b'_' | b'.' | b':')
+        })
+}
+
+fn is_owner_quota(name: &str) -> bool {
+    OWNER_QUOTAS.iter().chain(&OWNER_SPACE).any(|prefix| name.starts_with(prefix))
+}
+
+/// `zfs_check_userprops`: what can be set on a snapshot as it is taken.
+pub(super) fn check_user_properties(properties: &NvList) -> Result<()> {
+    for (name, value) in properties.iter() {
+        let Value::String(text) = value else { return Err(Errno::EINVAL) };
+        if !is_user(name) {
+            return Err(Errno::EINVAL);
+        }
+        if name.len() >= NAME_BYTES {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        if text.len() >= VALUE_BYTES {
+            return Err(Errno::E2BIG);
+        }
+    }
+    Ok(())
+}
+
+/// `zfs_ioc_set_prop`. Answers with those that could not be set; the others are.
+pub(super) fn set(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    if cmd.input.as_ref().is_none_or(Vec::is_empty) {
+        return Err(Errno::EINVAL);
+    }
+    let properties = unpack(cmd.input.as_deref())?;
+    let received = cmd.cookie != 0;
+    let pool = state.pool_mut(&cmd.name)?;
+    let mut errors = NvList::new();
+    let source = if received { PropSource::Received } else { PropSource::Local };
+    let ready = if received { begin_received(pool, &cmd.name, &properties) } else { Ok(()) };
+    let outcome =
+        ready.and_then(|()| set_list(pool, &cmd.name, source, &properties, Some(&mut errors)));
+    if cmd.reply_max > 0 {
+        // A list that does not fit is left out.
+        let _ = put(cmd, &errors);
+    }
+    outcome
+}
+
+/// Forgets what was received before and is not received again, and remembers that properties were received.
+fn begin_received(pool: &mut Pool, name: &str, properties: &NvList) -> Result<()> {
+    let id = pool.hold(name)?;
+    let own = own_props(pool, id)?;
+    let source = if own.has_received { PropSource::Forgotten } else { PropSource::None };
+    let mut old = NvList::new();
+    for (property, slot) in own.iter() {
+        let value = if own.has_received { &slot.received } else { &slot.local };
+        if let (Some(value), false) = (value, properties.contains(property)) {
+            old.insert(property, to_value(value));
+        }
+    }
+    if !old.is_empty() {
+        // What cannot be forgotten stays.
+        let _ = set_list(pool, name, source, &old, None);
+    }
+    own_props_mut(pool, id)?.has_received = true;
+    Ok(())
+}
+
+/// Sets a list of properties, each as far as it goes: `zfs_set_prop_nvlist`. The errno is that of the last that failed.
+///
+/// # Errors
+/// As each property has them; each is in `errors`, by name.
+pub(super) fn set_list(
+    pool: &mut Pool,
+    dataset: &str,
+    source: PropSource,
+    properties: &NvList,
+    mut errors: Option<&mut NvList>,
+) -> Result<()> {
+    let mut outcome = Ok(());
+    let mut generic = Vec::new();
+    let mut again = Vec::new();
+    let mut fail = |name: &str, errno: Errno| {
+        if let Some(errors) = &mut errors {
+            errors.insert(name, errno.0);
+        }
+        Err(errno)
+    };
+    // Twice, because a quota and a reservation can come in the wrong order.
+    for (name, value) in properties.iter() {
+        match set_one(pool, dataset, source, name, value) {
+            Ok(Done::Yes) => {}
+            Ok(Done::Generic(value)) => generic.push((name, value)),
+            Err(Failed::Checked(errno)) => outcome = fail(name, errno),
+            Err(Failed::Setting(_)) => again.push((name, value)),
+        }
+    }
+    for (name, value) in again {
+        match set_one(pool, dataset, source, name, value) {
+            Ok(Done::Yes) => {}
+            Ok(Done::Generic(value)) => generic.push((name, value)),
+            Err(Failed::Checked(errno) | Failed::Setting(errno)) => outcome = fail(name, errno),
+        }
+    }
+    if generic.is_empty() {
+        return outcome;
+    }
+    let all = set_generic(pool, dataset, source, &generic);
+    if all.is_ok() {
+        return outcome;
+    }
+    for pair in &generic {
+        if let Err(errno) = set_generic(pool, dataset, source, std::slice::from_ref(pair)) {
+            outcome = fail(pair.0, errno);
+        }
+    }
+    outcome
+}
+
+/// What became of one property.
+enum Done {
+    /// It is set.
+    Yes,
+    /// It is to be set with the others that need nothing special.
+    Generic(Option<PropValue>),
+}
+
+/// Why it could not be set.
+enum Failed {
+    /// It is not one to be set so.
+    Checked(Errno),
+    /// Not now.
+    Setting(Errno),
+}
+
+fn set_one(
+    pool: &mut Pool,
+    dataset: &str,
+    source: PropSource,
+    name: &str,
+    value: &Value,
+) -> std::result::Result<Done, Failed> {
+    let release = pool.env.release;
+    let value = value_of(value).map_err(Failed::Checked)?;
+    let info = known(name, release);
+    check_type(info, name, source, value).map_err(Failed::Checked)?;
+    check_settable(pool, dataset, info, name, value).map_err(Failed::Checked)?;
+    let plain = || match value {
+        Value::Uint64(number) => Some(PropValue::Number(*number)),
+        Value::String(text) => Some(PropValue::Text(text.to_string_lossy().into())),
+        _ => None,
+    };
+    if source == PropSource::Inherited {
+        return Ok(Done::Generic(None));
+    }
+    match set_special(pool, dataset, source, info, name, value) {
+        Ok(true) => Ok(Done::Yes),
+        Ok(false) => Ok(Done::Generic(plain())),
+        Err(errno) => Err(Failed::Setting(errno)),
+    }
+}
+
+/// The value itself: properties can come in the form they are told in, with their source.
+fn value_of(value: &Value) -> Result<&Value> {
+    match value {
+        Value::NvList(attributes) => attributes.get("value").ok_or(Errno::EINVAL),
+        value => Ok(value),
+    }
+}
+
+/// Whether a value is of the type that the property has.
+fn check_type(
+    info: Option<&PropertyInfo>,
+    name: &str,
+    source: PropSource,
+    value: &Value,
+) -> Result<()> {
+    let fits = match (info, value) {
+        _ if source == PropSource::Inherited => matches!(value, Value::Boolean),
+        (None, Value::String(_)) => is_user(name),
+        (None, Value::Uint64Array(_)) => !is_user(name) && is_owner_quota(name),
+        (None, _) => false,
+        (Some(info), Value::String(_)) => info.kind == PropertyKind::Text,
+        (Some(info), Value::Uint64(number)) => match info.kind {
+            PropertyKind::Text => false,
+            PropertyKind::Number(_) => true,
+            PropertyKind::Index(words) => {
+                if !words.iter().any(|(_, known)| known == number) {
+                    return Err(Errno::ZFS_ERR_BADPROP);
+                }
+                true
+            }
+        },
+        (Some(_), _) => false,
+    };
+    if fits { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// `zfs_check_settable`, for a caller who may.
+fn check_settable(
+    pool: &Pool,
+    dataset: &str,
+    info: Option<&PropertyInfo>,
+    name: &str,
+    value: &Value,
+) -> Result<()> {
+    let is_snapshot = dataset.contains('@');
+    let Some(info) = info else {
+        let settable = is_user(name)
+            || (!is_snapshot && OWNER_QUOTAS.iter().any(|prefix| name.starts_with(prefix)));
+        return if settable { Ok(()) } else { Err(Errno::EINVAL) };
+    };
+    if is_snapshot {
+        return Err(Errno::EINVAL);
+    }
+    let needs = |feature: &str| match pool.features.has(feature) {
+        true => Ok(()),
+        false => Err(Errno::ENOTSUP),
+    };
+    let number = match value {
+        Value::Uint64(number) => Some(*number),
+        _ => None,
+    };
+    match (info.name, number) {
+        ("compression", Some(number)) => match number & COMPRESS_MASK {
+            COMPRESS_LZ4 => needs("lz4_compress"),
+            COMPRESS_ZSTD => needs("zstd_compress"),
+            _ => Ok(()),
+        },
+        ("volblocksize" | "recordsize", Some(bytes)) if bytes > BLOCK_BYTES_OLD_MAX => {
+            if bytes > largest_block(pool.env.release) || bytes > BLOCK_BYTES_MAX {
+                return Err(Errno::ERANGE);
+            }
+            needs("large_blocks")
+        }
+        ("dnodesize", Some(size)) if size != 0 => needs("large_dnode"),
+        ("checksum" | "dedup", Some(number)) => {
+            match CHECKSUM_FEATURES.iter().find(|(sum, _)| *sum == number & CHECKSUM_MASK) {
+                Some((_, feature)) => needs(feature),
+                None => Ok(()),
+            }
+        }
+        // Labels are of another system.
+        ("mlslabel", _) => Err(Errno::EPERM),
+        _ => Ok(()),
+    }
+}
+
+/// The algorithm of a `compression`, without its level (`ZIO_COMPRESS_ALGO`), and those that need a feature.
+const COMPRESS_MASK: u64 = 0x7f;
+const COMPRESS_LZ4: u64 = 15;
+const COMPRESS_ZSTD: u64 = 16;
+/// The sum of a `checksum` or `dedup`, without "verify", and those that need a feature (`zio_checksum_to_feature`).
+const CHECKSUM_MASK: u64 = 0xff;
+const CHECKSUM_FEATURES: [(u64, &str); 4] =
+    [(11, "sha512"), (12, "skein"), (13, "edonr"), (14, "blake3")];
+
+/// Sets what is more than a value: `zfs_prop_set_special`. `false` when it is to be set as any other.
+fn set_special(
+    pool: &mut Pool,
+    dataset: &str,
+    source: PropSource,
+    info: Option<&'static PropertyInfo>,
+    name: &str,
+    value: &Value,
+) -> Result<bool> {
+    let Some(info) = info else {
+        // Quotas of users, groups and projects are kept in the file system.
+        return if is_user(name) { Ok(false) } else { Err(Errno::ENOTSUP) };
+    };
+    let number = match value {
+        Value::Uint64(number) => *number,
+        _ => 0,
+    };
+    match info.name {
+        "quota" => set_quota(pool, dataset, source, number)?,
+        "refquota" => set_refquota(pool, dataset, source, number)?,
+        "reservation" => set_reservation(pool, dataset, source, number)?,
+        "refreservation" => set_refreservation(pool, dataset, source, number)?,
+        "filesystem_limit" | "snapshot_limit" => {
+            if number != u64::MAX {
+                let id = pool.hold(dataset)?;
+                let dir = pool.dataset(id)?.dir;
+                pool.activate_limits(dir)?;
+            }
+            return Ok(false);
+        }
+        "keylocation" => {
+            let Value::String(place) = value else { return Err(Errno::EINVAL) };
+            check_keylocation(pool, dataset, &place.to_string_lossy())?;
+            return Ok(false);
+        }
+        "volsize" => set_volsize(pool, dataset, number)?,
+        "volthreading" => {
+            let id = pool.hold(dataset)?;
+            if pool.dataset(id)?.content.is_filesystem() {
+                return Err(Errno::ENOENT);
+            }
+            return Ok(false);
+        }
+        "version" => set_version(pool, dataset, number)?,
+        "longname" if source != PropSource::Received => {
+            let id = pool.hold(dataset)?;
+            if !pool.dataset(id)?.content.is_filesystem() {
+                return Err(Errno::EINVAL);
+            }
+            if !pool.features.has("longname") {
+                return Err(Errno::ENOTSUP);
+            }
+            return Ok(false);
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// `dsl_dir_set_quota_check`.
+fn set_quota(pool: &mut Pool, dataset: &str, source: PropSource, value: u64) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    let dir = pool.dir_of(id)?;
+    let new = signed(dir.props.predict("quota", source, value));
+    if new != 0 && (new < dir.reservation || new < dir.used.used) {
+        return Err(Errno::ENOSPC);
+    }
+    pool.check_room(0, Room::ExtraReserved)?;
+    pool.begin();
+    pool.set_number(id, "quota", source, value)
+}
+
+/// `dsl_dataset_set_refquota_check`.
+fn set_refquota(pool: &mut Pool, dataset: &str, source: PropSource, value: u64) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    let found = pool.dataset(id)?;
+    let new = signed(pool.dir(found.dir)?.props.predict("refquota", source, value));
+    if new != 0 && (new < found.referenced.used || new < found.refreservation()) {
+        return Err(Errno::ENOSPC);
+    }
+    pool.check_room(0, Room::ExtraReserved)?;
+    pool.begin();
+    pool.set_number(id, "refquota", source, value)
+}
+
+/// `dsl_dir_set_reservation_check`.
+fn set_reservation(pool: &mut Pool, dataset: &str, source: PropSource, value: u64) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    let dir = pool.dir_of(id)?;
+    let new = signed(dir.props.predict("reservation", source, value));
+    let used = dir.used.used;
+    let available = match dir.parent {
+        Some(parent) => pool.available(parent, None, 0)?,
+        None => pool.adjusted_size(Room::Normal) - used,
+    };
+    let delta = used.max(new) - used.max(dir.reservation);
+    if delta > 0 && (delta > available || (dir.quota > 0 && new > signed(dir.quota))) {
+        return Err(Errno::ENOSPC);
+    }
+    pool.check_room(0, Room::ExtraReserved)?;
+    pool.begin();
+    pool.set_number(id, "reservation", source, value)
+}
+
+/// `dsl_dataset_set_refreservation_check`.
+fn set_refreservation(
+    pool: &mut Pool,
+    dataset: &str,
+    source: PropSource,
+    value: u64,
+) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    let found = pool.dataset(id)?;
+    let new = signed(pool.dir(found.dir)?.props.predict("refreservation", source, value));
+    let unique = found.unique;
+    let delta = unique.max(new) - unique.max(found.refreservation());
+    let quota = signed(pool.head(id)?.refquota);
+    if delta > 0 && (delta > pool.available(found.dir, None, 0)? || (quota > 0 && new > quota)) {
+        return Err(Errno::ENOSPC);
+    }
+    pool.check_room(0, Room::ExtraReserved)?;
+    pool.begin();
+    pool.set_number(id, "refreservation", source, value)
+}
+
+/// `dsl_crypto_can_set_keylocation`.
+fn check_keylocation(pool: &Pool, dataset: &str, place: &str) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    let dir = pool.dataset(id)?.dir;
+    match &pool.dir(dir)?.crypt {
+        None if place == "none" => Ok(()),
+        None => Err(Errno::EACCES),
+        Some(_) if !is_keylocation(place, true) => Err(Errno::EINVAL),
+        Some(crypt) if crypt.root != dir => Err(Errno::EACCES),
+        Some(_) => Ok(()),
+    }
+}
+
+/// `zvol_set_volsize`.
+fn set_volsize(pool: &mut Pool, dataset: &str, bytes: u64) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    if pool.number(id, "readonly")? != 0 {
+        return Err(Errno::EROFS);
+    }
+    let found = pool.dataset(id)?;
+    let block = found.content.objset.volume_block_bytes().ok_or(Errno::EINVAL)?;
+    if found.inconsistent {
+        return Err(Errno::EBUSY);
+    }
+    if !pool.is_key_loaded(found.dir)? {
+        return Err(Errno::EACCES);
+    }
+    check_volsize(bytes, block.into())?;
+    let tx = pool.begin();
+    let mut txn = Txn::new(tx.txg, pool.policy(id)?);
+    let salt = pool.env.guid();
+    pool.dataset_mut(id)?.content.objset.resize_volume(bytes, salt, &mut txn)?;
+    pool.account(id, &txn.finish())
+}
+
+/// `zfs_set_version`.
+fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    let dir = pool.dataset(id)?.dir;
+    if !pool.is_key_loaded(dir)? {
+        return Err(Errno::EACCES);
+    }
+    let zpl = pool.dataset_mut(id)?.content.zpl.as_mut().ok_or(Errno::EINVAL)?;
+    if !(zpl.version..=ZPL_VERSION).contains(&version) {
+        return Err(Errno::EINVAL);
+    }
+    zpl.version = version;
+    pool.begin();
+    Ok(())
+}
+
+/// `dsl_props_set`: all of them, or none.
+fn set_generic(
+    pool: &mut Pool,
+    dataset: &str,
+    source: PropSource,
+    pairs: &[(&str, Option<PropValue>)],
+) -> Result<()> {
+    let id = pool.hold(dataset)?;
+    for (name, value) in pairs {
+        if name.len() >= NAME_BYTES {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        match value {
+            Some(PropValue::Text(text)) if text.len() >= VALUE_BYTES => return Err(Errno::E2BIG),
+            _ => {}
+        }
+    }
+    let blocks = i64::try_from(pairs.len()).unwrap_or(i64::MAX).saturating_mul(2);
+    pool.check_room(blocks, Room::Reserved)?;
+    pool.begin();
+    let props = own_props_mut(pool, id)?;
+    for (name, value) in pairs {
+        props.set(name, source, value.clone());
+    }
+    Ok(())
+}
+
+/// What a dataset or snapshot has of its own.
+fn own_props(pool: &Pool, id: Id) -> Result<&super::engine::Props> {
+    let dataset = pool.dataset(id)?;
+    match dataset.as_snapshot() {
+        Some(snapshot) => Ok(&snapshot.props),
+        None => Ok(&pool.dir(dataset.dir)?.props),
+    }
+}
+
+fn own_props_mut(pool: &mut Pool, id: Id) -> Result<&mut super::engine::Props> {
+    if pool.dataset(id)?.is_snapshot() {
+        return Ok(&mut pool.snapshot_mut(id)?.props);
+    }
+    let dir = pool.dataset(id)?.dir;
+    Ok(&mut pool.dir_mut(dir)?.props)
+}
+
+/// `zfs_ioc_inherit_prop`: the property is in `value`; a cookie asks for what was received.
+pub(super) fn inherit(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    let name = std::str::from_utf8(&cmd.value).map_err(|_| Errno::EINVAL)?;
+    let received = cmd.cookie != 0;
+    let source = if received { PropSource::None } else { PropSource::Inherited };
+    let pool = state.pool_mut(&cmd.name)?;
+    let info = known(name, pool.env.release);
+    match info {
+        None if !is_user(name) => return Err(Errno::EINVAL),
+        Some(info) if !received && !info.access.is_inheritable() => return Err(Errno::EINVAL),
+        Some(info) if matches!(info.name, "volsize" | "version") => return Err(Errno::EINVAL),
+        _ => {}
+    }
+    // `zfs_prop_set_special` is asked as if the value were nothing.
+    let nothing = match info.map(|info| info.kind) {
+        None | Some(PropertyKind::Text) => Value::from(""),
+        Some(_) => Value::Uint64(0),
+    };
+    let special = match info {
+        Some(info) if info.access != PropertyAccess::ReadOnly => {
+            set_special(pool, &cmd.name, source, Some(info), name, &nothing)?
+        }
+        _ => false,
+    };
+    match special {
+        true => Ok(()),
+        false => set_generic(pool, &cmd.name, source, &[(name, None)]),
+    }
+}
+
+/// `zfs_ioc_objset_recvd_props`.
+pub(super) fn received(state: &State, cmd: &mut Cmd) -> Result<()> {
+    // A dataset that is not there never received any either.
+    let (pool, id) = state.hold(&cmd.name).map_err(|_| Errno::ENOTSUP)?;
+    let own = own_props(pool, id)?;
+    if !own.has_received {
+        return Err(Errno::ENOTSUP);
+    }
+    if cmd.reply_max == 0 {
+        return Ok(());
+    }
+    let mut list = NvList::new();
+    for (name, slot) in own.iter() {
+        if let Some(value) = &slot.received {
+            let mut pair = NvList::new();
+            pair.insert("value", to_value(value)).insert("source", "$recvd");
+            list.insert(name, pair);
+        }
+    }
+    put(cmd, &list)
+}
