@@ -1,29 +1,60 @@
 //! The suite on the kernel in this process: every case whose needs it meets, with no root and no OpenZFS.
 //!
-//! `cargo test -p zfsvol-tests --test embedded -- snapshot::` runs one area; `ZFSVOL_EMBEDDED=2.4` imitates another release.
+//! `cargo test -p zfsvol-tests --test embedded -- snapshot::` runs one area; `ZFSVOL_EMBEDDED=2.4` imitates another release, and
+//! `ZFSVOL_EMBEDDED_ALL=1` runs what is not done yet as well.
 
 #![expect(clippy::expect_used, reason = "a test asserts")]
 
+use std::env;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 use zfsvol_core::Zfs;
 use zfsvol_core::embedded::{Embedded, Release};
 use zfsvol_tests::runner::{self, Rules};
-use zfsvol_tests::{Machine, suite};
+use zfsvol_tests::{Case, Machine, Need, suite};
+
+/// What the embedded kernel is to do and does not yet: areas, or cases of them, with the reason.
+const NOT_YET: &[(&str, &str)] = &[
+    ("activity::", "scrub, initialize, trim, checkpoint, history"),
+    ("bookmark::only_the_list_of_bookmarks_tells_of_redaction", "redaction"),
+    ("diff::", "file systems have no files"),
+    (
+        "door::a_read_only_door_runs_programs_that_only_look",
+        "programs that are not the library's own",
+    ),
+    ("event::", "events"),
+    ("import::", "import and export"),
+    ("missing::a_missing_dataset_is_not_found", "waiting for a file system"),
+    ("missing::a_missing_object_is_not_found", "file systems have no files"),
+    ("pool::", "what depends on devices"),
+    ("program::", "programs that are not the library's own"),
+    ("quota::", "quotas of users, groups and projects"),
+    ("receive::", "receive"),
+    ("send::", "send"),
+    ("transfer::", "send and receive"),
+    ("vdev::", "what depends on devices"),
+];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // Nothing in it belongs to the whole machine, so that cases do not disturb each other.
-    arguments.test_threads.get_or_insert(4);
+    let arguments = Arguments::from_args();
     let zfs = Zfs::new(Embedded::builder().release(release()).build());
     let machine = Machine::embedded(zfs);
     let rules = Rules::from_environment(&machine);
-    runner::run(arguments, machine, rules, suite::all())
+    runner::run(arguments, machine, rules, suite::all().into_iter().map(marked).collect())
+}
+
+/// The case, and what is missing for it.
+fn marked(case: Case) -> Case {
+    let missing = NOT_YET.iter().find(|(prefix, _)| case.name().starts_with(prefix));
+    match missing.filter(|_| env::var("ZFSVOL_EMBEDDED_ALL").as_deref() != Ok("1")) {
+        Some((_, reason)) => case.needs(Need::NotYet(reason)),
+        None => case,
+    }
 }
 
 fn release() -> Release {
-    match std::env::var("ZFSVOL_EMBEDDED").as_deref() {
+    match env::var("ZFSVOL_EMBEDDED").as_deref() {
         Err(_) | Ok("2.3") => Some(Release::V2_3),
         Ok("2.1") => Some(Release::V2_1),
         Ok("2.4") => Some(Release::V2_4),

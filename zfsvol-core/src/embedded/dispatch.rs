@@ -5,7 +5,7 @@ use super::engine::{Result, State};
 use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
-use super::{Shared, bookmark, dataset, hold, key, list, pool, property, snapshot, space};
+use super::{Shared, bookmark, dataset, hold, key, list, pool, program, property, snapshot, space};
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
 
@@ -110,6 +110,7 @@ static TABLE: &[Entry] = &[
     entry(Ioc::HOLD, Pool, keys::HOLD, Write(hold::hold)),
     entry(Ioc::RELEASE, Pool, keys::RELEASE, Write(hold::release)),
     entry(Ioc::GET_HOLDS, Dataset, keys::NONE, Read(hold::list)),
+    entry(Ioc::CHANNEL_PROGRAM, Pool, keys::CHANNEL_PROGRAM, Write(program::run)),
     // Keys.
     entry(Ioc::LOAD_KEY, Dataset, keys::LOAD_KEY, Write(key::load)),
     entry(Ioc::UNLOAD_KEY, Dataset, keys::NONE, Write(key::unload)),

@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_request_has_its_own_number() {
-        let kind = ("type", Value::Int32(2));
-        assert_eq!(verdict(CREATE, &[kind.clone()]), Ok(()));
+        let kind = || ("type", Value::Int32(2));
+        assert_eq!(verdict(CREATE, &[kind()]), Ok(()));
         let unknown = ("colour", Value::Boolean);
-        assert_eq!(verdict(CREATE, &[kind, unknown]), Err(Errno::ZFS_ERR_IOC_ARG_UNAVAIL));
+        assert_eq!(verdict(CREATE, &[kind(), unknown]), Err(Errno::ZFS_ERR_IOC_ARG_UNAVAIL));
         let wrong = ("type", Value::Uint64(2));
         assert_eq!(verdict(CREATE, &[wrong]), Err(Errno::ZFS_ERR_IOC_ARG_BADTYPE));
         assert_eq!(verdict(CREATE, &[]), Err(Errno::ZFS_ERR_IOC_ARG_REQUIRED));

@@ -31,6 +31,7 @@ mod module;
 mod mount;
 mod name;
 mod pool;
+mod program;
 mod property;
 pub mod receive;
 pub mod send;
@@ -93,7 +94,6 @@ impl Embedded {
     }
 
     /// A kernel as one says, with no pool unless one is named.
-    #[must_use]
     pub fn builder() -> EmbeddedBuilder {
         EmbeddedBuilder {
             release: Release::default(),

@@ -88,12 +88,6 @@ const LIST: &[Unsupported] = &[
     refused(Ioc::SEND_NEW, Dataset, keys::SEND, STREAMS),
     refused(Ioc::SEND_SPACE, Dataset, keys::SEND_SPACE, STREAMS),
     refused(Ioc::RECV_NEW, Dataset, keys::RECEIVE, STREAMS),
-    refused(
-        Ioc::CHANNEL_PROGRAM,
-        Pool,
-        keys::CHANNEL_PROGRAM,
-        "the embedded kernel runs no channel programs",
-    ),
     refused(Ioc::REMAP, Dataset, keys::NONE, DEVICES),
     refused(Ioc::POOL_CHECKPOINT, Pool, keys::NONE, DEVICES),
     refused(Ioc::POOL_DISCARD_CHECKPOINT, Pool, keys::NONE, DEVICES),

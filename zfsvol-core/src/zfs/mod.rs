@@ -8,6 +8,7 @@ mod bookmark;
 mod bootenv;
 mod busy;
 mod call;
+pub(crate) mod canned;
 mod dataset;
 mod device;
 mod diff;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Zfs;
 use super::call::Operation;
+use super::canned;
 use super::program::Program;
 use super::snapshot::Destroy;
 use super::walk::Entry;
@@ -21,28 +22,6 @@ const ATTEMPTS_MAX: u32 = 8;
 
 /// How many datasets and snapshots one program is given: far below its memory limit, and a transaction group it does not hold up for long.
 const PROGRAM_NAMES_MAX: usize = 20_000;
-
-/// Destroys what it can, again and again until nothing more goes: so a clone goes before the snapshot it hangs on, wherever in the tree the two
-/// are. Returns what is left, with its errno. All of it happens in one transaction group.
-const DESTROY_PROGRAM: &str = r#"
-local left = (...)["names"]
-local failed
-repeat
-    local again, progress = {}, false
-    failed = {}
-    for _, name in ipairs(left) do
-        local errno = zfs.sync.destroy(name)
-        if errno == 0 or errno == 2 then
-            progress = true
-        else
-            again[#again + 1] = name
-            failed[name] = errno
-        end
-    end
-    left = again
-until #left == 0 or not progress
-return failed
-"#;
 
 /// How a tree was destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +197,7 @@ impl Zfs {
             Value::StringArray(names.iter().map(|name| name.as_str().into()).collect()),
         );
         // Each name is tried at most as often as there are names; in practice once or twice.
-        let program = Program::new(DESTROY_PROGRAM)
+        let program = Program::new(canned::DESTROY_TREE)
             .arguments(arguments)
             .instructions_max(Program::INSTRUCTIONS_DEFAULT * 10)
             .memory_max(crate::units::Bytes::from_mib(100));

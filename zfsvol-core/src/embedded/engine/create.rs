@@ -1,9 +1,6 @@
 //! New file systems, zvols and clones: OpenZFS 2.3 `module/zfs/dmu_objset.c` (dmu_objset_create_check, dmu_objset_clone_check) and
 //! `dsl_dataset.c` (dsl_dataset_create_sync).
 
-#[cfg(test)]
-use std::collections::BTreeMap;
-
 use super::account::Room;
 use super::content::Content;
 use super::crypt::Crypt;
@@ -288,11 +285,5 @@ impl Pool {
             at += 1;
         }
         Ok(found)
-    }
-
-    /// Everything by its full name, for tests.
-    #[cfg(test)]
-    pub(in crate::embedded) fn names(&self) -> BTreeMap<String, Id> {
-        self.datasets.keys().map(|id| (self.name(*id).unwrap(), *id)).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::dir::Used;
 use super::pool::Pool;
-use super::space::{Deadlist, Space, signed};
+use super::space::{Space, signed};
 use super::{Id, Result};
 use crate::kernel::Errno;
 
@@ -69,7 +69,7 @@ impl Pool {
         }
         let head = self.dataset_mut(id)?;
         let dir = head.dir;
-        let dead = std::mem::replace(&mut head.deadlist, Deadlist::default());
+        let dead = std::mem::take(&mut head.deadlist);
         let change = referenced - (head.referenced + dead.space());
         head.content = content;
         head.referenced = referenced;

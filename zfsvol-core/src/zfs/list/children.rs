@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::Zfs;
 use super::super::call::{Operation, REPLY_BYTES_FIRST};
+use super::super::canned;
 use super::super::program::Program;
 use super::fetch::{Context, Node};
 use crate::error::{ErrorKind, Result};
@@ -12,30 +13,6 @@ use crate::name::PoolName;
 use crate::nvlist::{NvList, Value};
 
 const NEXT: Operation = Operation::new(Ioc::DATASET_LIST_NEXT, "list what is below");
-
-/// Answers, for each parent in turn, a table with the last components of the names one level below; `false` for one that has more than
-/// `wide`. Stops after a parent once it has found `most` names.
-const SCRIPT: &str = "\
-local args = ...
-local found, total = {}, 0
-for _, parent in ipairs(args.parents) do
-    local names, count = {}, 0
-    for name in zfs.list.children(parent) do
-        count = count + 1
-        if count > args.wide then
-            names = false
-            break
-        end
-        names[string.sub(name, string.len(parent) + 2)] = true
-    end
-    found[parent] = names
-    total = total + count
-    if total >= args.most then
-        break
-    end
-end
-return found
-";
 
 /// Most names below one parent that a program looks for, and about how many it brings at once. While a program runs the pool cannot finish a
 /// transaction group, and it cannot go on later where it stopped; so it runs for some ten milliseconds at most. A wider parent is left to the ioctl.
@@ -115,7 +92,7 @@ fn program(parents: &[&String]) -> Program {
         .insert("parents", parents)
         .insert("wide", PROGRAM_NAMES_MAX)
         .insert("most", PROGRAM_NAMES_MAX);
-    Program::new(SCRIPT).arguments(arguments)
+    Program::new(canned::LIST_CHILDREN).arguments(arguments)
 }
 
 /// Whether programs are not for this caller, or not behind this door.
