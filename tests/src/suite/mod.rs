@@ -25,6 +25,7 @@ mod quota;
 mod receive;
 mod send;
 mod snapshot;
+mod stream;
 mod transfer;
 mod vdev;
 mod world;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Case> {
         concurrency::cases(),
         send::cases(),
         receive::cases(),
+        stream::cases(),
         transfer::cases(),
         diff::cases(),
         pool::cases(),

@@ -336,22 +336,19 @@ impl<D: Disk> ZvolImage<D> {
                     of = *begin;
                     self.begin(begin)
                 }
-                Record::Write(write) if write.object == ZVOL_OBJECT => {
+                Record::Write(write) => {
                     let block =
                         block(write.compression, write.logical_bytes, frame.payload, &mut plain);
-                    block.and_then(|block| self.write(write.offset, block))
+                    let at = (write.object, write.offset);
+                    block.and_then(|block| self.block(at, block, frame.header.byte_order()))
                 }
-                Record::Write(write) if write.object == ZVOL_PROPERTIES_OBJECT => {
-                    let found = volume_size(frame.payload, frame.header.byte_order());
-                    self.size = found.or(self.size);
-                    Ok(())
-                }
-                Record::WriteEmbedded(write) if write.object == ZVOL_OBJECT => {
+                Record::WriteEmbedded(write) => {
                     let physical = usize::try_from(write.physical_bytes).unwrap_or_default();
                     let packed = frame.payload.get(..physical).unwrap_or_default();
                     let block =
                         block(write.compression, write.logical_bytes.into(), packed, &mut plain);
-                    block.and_then(|block| self.write(write.offset, block))
+                    let at = (write.object, write.offset);
+                    block.and_then(|block| self.block(at, block, frame.header.byte_order()))
                 }
                 Record::Free(free) if free.object == ZVOL_OBJECT => {
                     let end = free.offset.saturating_add(free.length);
@@ -390,6 +387,23 @@ impl<D: Disk> ZvolImage<D> {
         // Until its end has come, the disk holds no snapshot.
         self.guid = None;
         Ok(())
+    }
+
+    /// Takes a block of either object of a zvol.
+    fn block(
+        &mut self,
+        (object, offset): (u64, u64),
+        block: &[u8],
+        byte_order: ByteOrder,
+    ) -> Result<(), Problem> {
+        match object {
+            ZVOL_OBJECT => self.write(offset, block),
+            ZVOL_PROPERTIES_OBJECT => {
+                self.size = volume_size(block, byte_order).or(self.size);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write(&mut self, offset: u64, block: &[u8]) -> Result<(), Problem> {
