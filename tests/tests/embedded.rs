@@ -32,6 +32,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("quota::", "quotas of users, groups and projects"),
     ("receive::", "receive"),
     ("send::", "send"),
+    ("stream::", "send and receive"),
     ("transfer::", "send and receive"),
     ("vdev::", "what depends on devices"),
 ];
