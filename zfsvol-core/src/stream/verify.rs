@@ -105,6 +105,19 @@ fn by_name<S: Serializer>(
 ///
 /// Takes a fixed amount of memory, whatever the input says.
 ///
+/// # What nothing vouches for
+///
+/// Every byte of a stream is under a checksum, and so a change of any of them is found. Not so everything else:
+///
+/// - A package has two records without a checksum of their own: the END of its head, and its own END. Of these, bytes 4 to 7 and
+///   40 to 279 are under none. OpenZFS writes zeros there and does not look at them; anything else is damage here,
+///   [`Problem::NotZero`].
+/// - Nothing in a package counts its streams. One that is missing as a whole, from its BEGIN to its END, is not missed, and two that
+///   changed places are not noticed. What should be there is in [`Package`](super::Package).
+/// - Streams of before 2014 have no checksums of records but one of all, in their END: damage is found, but only there.
+/// - fletcher4 finds accidents. Whoever changes a stream on purpose can make its checksums right; against that, sign it or send it
+///   through a channel that vouches for it.
+///
 /// ```
 /// let error = zfsvol_core::stream::verify(&b"no stream"[..]).unwrap_err();
 /// assert_eq!(

@@ -21,10 +21,12 @@ fn sha1(file: &mut fs::File) -> String {
 
 #[test]
 fn a_zvol_is_rebuilt_as_the_kernel_had_it() {
-    for release in ["2.1", "2.3", "2.4"] {
+    for (release, swapped) in
+        ["2.1", "2.3", "2.4"].into_iter().flat_map(|r| [(r, ""), (r, "_swapped")])
+    {
         let mut image = ZvolImage::new(tempfile::tempfile().unwrap());
         for (stream, size) in [("volume", 256 << 10), ("volume_incremental", 256 << 10)] {
-            let bytes = fixture(&format!("{release}/{stream}"));
+            let bytes = fixture(&format!("{release}/{stream}{swapped}"));
             image.apply(&mut StreamReader::from_bytes(&bytes)).unwrap();
             assert_eq!(
                 image.guid(),

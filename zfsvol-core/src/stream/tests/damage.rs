@@ -33,6 +33,55 @@ fn every_byte_that_is_changed_is_found() {
     }
 }
 
+/// Where the records of this kind begin.
+fn places(stream: &[u8], kind: RecordType) -> Vec<usize> {
+    let mut reader = StreamReader::from_bytes(stream);
+    let mut places = Vec::new();
+    while let Some(frame) = reader.next_frame().unwrap() {
+        if frame.record.record_type() == kind {
+            places.push(usize::try_from(frame.offset).unwrap());
+        }
+    }
+    places
+}
+
+/// The list in the documentation of [`verify()`]: exactly these bytes are known to be damaged only because they must be zero.
+#[test]
+fn all_bytes_are_under_a_checksum_but_those_that_are_listed() {
+    for name in SMALL {
+        let stream = fixture(name);
+        let ends = places(&stream, RecordType::End);
+        let mut listed = Vec::new();
+        if let ([first, .., last], true) = (ends.as_slice(), name.contains("package")) {
+            for end in [first, last] {
+                listed.extend((4..8).chain(40..280).map(|byte| end + byte));
+            }
+        }
+        let mut damaged = stream.clone();
+        let mut found = Vec::new();
+        for at in 0..stream.len() {
+            damaged[at] ^= 1;
+            let error = verify_bytes(&damaged).unwrap_err();
+            if let Problem::NotZero { byte } = error.problem() {
+                assert_eq!(usize::try_from(error.offset()).unwrap() + byte, at);
+                found.push(at);
+            }
+            damaged[at] ^= 1;
+        }
+        assert_eq!(found, listed, "{name}");
+    }
+}
+
+/// As the documentation of [`verify()`] says.
+#[test]
+fn a_stream_missing_as_a_whole_from_a_package_is_not_missed() {
+    let stream = fixture("2.3/package_many");
+    let (begins, ends) = (places(&stream, RecordType::Begin), places(&stream, RecordType::End));
+    let without = [&stream[..begins[1]], &stream[ends[1] + RECORD_BYTES..]].concat();
+    let (less, whole) = (verify_bytes(&without).unwrap(), verify_bytes(&stream).unwrap());
+    assert_eq!(less.streams + 1, whole.streams);
+}
+
 #[test]
 fn every_length_that_is_cut_off_is_found() {
     for name in SMALL {
@@ -79,6 +128,10 @@ fn rewritten(
     name: &str,
     change: impl Fn(&mut Vec<(Header, Vec<u8>)>),
 ) -> Result<Summary, StreamError> {
+    verify_bytes(&changed(name, change))
+}
+
+fn changed(name: &str, change: impl Fn(&mut Vec<(Header, Vec<u8>)>)) -> Vec<u8> {
     let stream = fixture(name);
     let mut frames = Vec::new();
     let mut reader = StreamReader::from_bytes(&stream);
@@ -106,7 +159,23 @@ fn rewritten(
         output.extend(header.as_bytes());
         output.extend(payload);
     }
-    verify_bytes(&output)
+    output
+}
+
+/// Only the end has a checksum then, of all.
+#[test]
+fn every_byte_that_is_changed_in_a_stream_of_before_2014_is_found() {
+    let stream = changed("2.3/volume_incremental", |frames| {
+        frames[1..].iter_mut().for_each(|(header, _)| header.set_checksum(Checksum::ZERO));
+    });
+    verify_bytes(&stream).unwrap();
+    let mut damaged = stream.clone();
+    for at in 0..stream.len() {
+        damaged[at] ^= 1 << (at % 8);
+        let error = verify_bytes(&damaged).expect_err(&format!("byte {at}"));
+        assert!(error.is_damage());
+        damaged[at] ^= 1 << (at % 8);
+    }
 }
 
 fn text_of(result: Result<Summary, StreamError>) -> String {

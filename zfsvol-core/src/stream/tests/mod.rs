@@ -37,7 +37,7 @@ fn fixture(name: &str) -> Vec<u8> {
 /// The same stream from a machine of the other byte order; payloads stay, because what they are is not known here.
 fn swapped(stream: &[u8]) -> Vec<u8> {
     let mut reader = StreamReader::from_bytes(stream);
-    let mut writer = StreamWriter::with_byte_order(Vec::new(), ByteOrder::Big);
+    let mut writer = StreamWriter::new(Vec::new());
     while let Some(frame) = reader.next_frame().unwrap() {
         let header = frame.header.swapped();
         writer.copy(&Frame { header: &header, ..frame }).unwrap();
