@@ -52,7 +52,7 @@ pub(super) fn create(
     let (content, delta) = match kind {
         TYPE_FILESYSTEM => {
             let zpl = zpl_of_new(pool, path, &mut properties)?;
-            Content::filesystem(zpl, &policy_above(pool, path)?)
+            Content::filesystem(zpl, pool.env.guid(), tx, policy_above(pool, path)?)
         }
         TYPE_ZVOL => {
             given.ok_or(Errno::EINVAL)?;
@@ -303,7 +303,7 @@ pub(super) fn rollback(
 
 impl State {
     /// Whether a dataset is mounted, or its block device open.
-    fn is_in_use(&self, name: &str) -> bool {
+    pub(super) fn is_in_use(&self, name: &str) -> bool {
         let Ok((pool, id)) = self.hold(name) else { return false };
         self.is_mounted(name) || self.devices.is_open(pool.guid, id)
     }
@@ -317,10 +317,11 @@ pub(super) fn root_of_new(
     pool: &Pool,
     properties: &mut NvList,
     hidden: Option<&NvList>,
+    tx: Tx,
 ) -> Result<NewDataset> {
     let crypt: Option<Crypt> = CryptParams::parse(0, properties, hidden)?.of_new(pool, None)?;
     let zpl = fill_zpl(properties, None, pool.env.release)?;
     let policy = Policy { ashift: pool.layout.ashift(), ..Policy::default() };
-    let (content, delta) = Content::filesystem(zpl, &policy);
+    let (content, delta) = Content::filesystem(zpl, pool.env.guid(), tx, policy);
     Ok(NewDataset { content, delta, crypt })
 }

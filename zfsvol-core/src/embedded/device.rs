@@ -90,7 +90,7 @@ impl Device {
 
 impl Pool {
     /// Whether there is room for a change of a zvol: `dsl_dir_tempreserve_space`, which lets pass what does not grow.
-    fn check_growth(&self, id: Id, delta: &super::data::Delta) -> Result<()> {
+    pub(super) fn check_growth(&self, id: Id, delta: &super::data::Delta) -> Result<()> {
         let dataset = self.dataset(id)?;
         let kept = dataset.prev_txg;
         let freed: Space =

@@ -5,7 +5,10 @@ use super::engine::{Result, State};
 use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
-use super::{Shared, bookmark, dataset, hold, key, list, pool, program, property, snapshot, space};
+use super::{
+    Shared, bookmark, dataset, hold, key, list, pool, program, property, receive, send, snapshot,
+    space,
+};
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
 
@@ -36,6 +39,10 @@ pub(super) enum Handler {
     LegacyWrite(fn(&mut State, &mut Cmd) -> Result<()>),
     /// Reads.
     Read(fn(&State, &str, &NvList, &mut NvList) -> Result<()>),
+    /// Takes long, and has the state only while it needs it; takes the whole command.
+    LegacyLong(fn(&Shared, &mut Cmd) -> Result<()>),
+    /// Takes long, and has the state only while it needs it.
+    Long(fn(&Shared, &str, &NvList, &mut NvList) -> Result<()>),
     /// Changes; the answer is an error list, and cut to fit.
     Write(fn(&mut State, &str, &NvList, &mut NvList) -> Result<()>),
 }
@@ -55,8 +62,8 @@ struct Entry {
 
 const fn entry(ioc: Ioc, name: NameCheck, keys: &'static [Key], handler: Handler) -> Entry {
     let policy = match handler {
-        Read(_) | LegacyRead(_) => Policy::Any,
-        Write(_) | LegacyWrite(_) => Policy::Root,
+        Read(_) | LegacyRead(_) | LegacyLong(_) => Policy::Any,
+        Write(_) | LegacyWrite(_) | Long(_) => Policy::Root,
     };
     Entry { ioc, since: (2, 0), name, needs_pool: true, policy, keys, handler }
 }
@@ -73,7 +80,7 @@ impl Entry {
     }
 }
 
-use Handler::{LegacyRead, LegacyWrite, Read, Write};
+use Handler::{LegacyLong, LegacyRead, LegacyWrite, Long, Read, Write};
 use NameCheck::{Dataset, Entity, Pool};
 
 static TABLE: &[Entry] = &[
@@ -115,6 +122,11 @@ static TABLE: &[Entry] = &[
     entry(Ioc::LOAD_KEY, Dataset, keys::LOAD_KEY, Write(key::load)),
     entry(Ioc::UNLOAD_KEY, Dataset, keys::NONE, Write(key::unload)),
     entry(Ioc::CHANGE_KEY, Dataset, keys::CHANGE_KEY, Write(key::change)),
+    // Streams.
+    entry(Ioc::SEND_NEW, Dataset, keys::SEND, Long(send::send)),
+    entry(Ioc::SEND_SPACE, Dataset, keys::SEND_SPACE, Long(send::space)).anybody(),
+    entry(Ioc::SEND_PROGRESS, Dataset, keys::NONE, LegacyLong(send::progress)),
+    entry(Ioc::RECV_NEW, Dataset, keys::RECEIVE, Long(receive::receive)),
     // Space.
     entry(Ioc::SPACE_SNAPS, Dataset, keys::SPACE_SNAPS, Read(space::snapshots)),
     entry(Ioc::SPACE_WRITTEN, Dataset, keys::NONE, LegacyRead(space::written)),
@@ -128,7 +140,7 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
         check(shared, cmd, entry.name, entry.keys, true)?;
         return Err(cmd.refuse(entry.errno, entry.reason));
     };
-    let is_legacy = matches!(entry.handler, LegacyRead(_) | LegacyWrite(_));
+    let is_legacy = matches!(entry.handler, LegacyRead(_) | LegacyWrite(_) | LegacyLong(_));
     let keys = (!is_legacy).then_some(entry.keys);
     let input = check(shared, cmd, entry.name, keys, entry.needs_pool)?;
     if entry.policy == Policy::Root && !shared.privileged {
@@ -137,6 +149,12 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
     match entry.handler {
         LegacyRead(handler) => handler(&shared.read(), cmd),
         LegacyWrite(handler) => handler(&mut shared.write(), cmd),
+        LegacyLong(handler) => handler(shared, cmd),
+        Long(handler) => {
+            let mut output = NvList::new();
+            let outcome = handler(shared, &cmd.name, &input, &mut output);
+            answer(cmd, output, false, outcome)
+        }
         Read(handler) => {
             let mut output = NvList::new();
             let outcome = handler(&shared.read(), &cmd.name, &input, &mut output);

@@ -44,6 +44,19 @@ pub(super) struct CryptParams {
 }
 
 impl CryptParams {
+    /// Nothing is said of encryption: it is as above.
+    pub(super) fn none() -> Self {
+        Self {
+            command: COMMAND_NONE,
+            suite: SUITE_INHERIT,
+            keylocation: None,
+            keyformat: KEYFORMAT_NONE,
+            salt: 0,
+            iterations: 0,
+            key: None,
+        }
+    }
+
     /// Takes them out of the properties and hidden arguments of a request: `dsl_crypto_params_create_nvlist`. The place of the key stays with the
     /// properties.
     ///

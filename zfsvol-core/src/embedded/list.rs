@@ -38,6 +38,7 @@ fn fast_stats(pool: &Pool, dataset: &Dataset) -> Result<ObjsetStats> {
         creation_txg: dataset.creation_txg,
         guid: dataset.guid,
         inconsistent: dataset.inconsistent,
+        redacted: dataset.transfer.redact_snapshots.is_some(),
         ..ObjsetStats::default()
     };
     match dataset.as_snapshot() {
@@ -191,7 +192,14 @@ fn add_stats(pool: &Pool, id: Id, list: &mut NvList) -> Result<()> {
         }
         None => add_dir_stats(pool, dataset, list)?,
     }
-    list.insert("redact_snaps", NvList::new());
+    let mut redacted = NvList::new();
+    if let Some(guids) = &dataset.transfer.redact_snapshots {
+        redacted.insert("value", guids.to_vec());
+    }
+    list.insert("redact_snaps", redacted);
+    if let (false, Some(token)) = (dataset.is_snapshot(), pool.resume_token(id)?) {
+        insert_text(list, "receive_resume_token", &token);
+    }
     let objset = &dataset.content.objset;
     let volume = (objset.volume_size(), objset.volume_block_bytes().map(u64::from));
     if let ((Some(volsize), Some(volblocksize)), false) = (volume, dataset.inconsistent) {

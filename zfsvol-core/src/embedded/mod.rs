@@ -18,6 +18,7 @@
 mod bookmark;
 pub mod data;
 mod dataset;
+mod descriptor;
 mod device;
 mod dispatch;
 mod engine;
@@ -37,7 +38,7 @@ pub mod receive;
 pub mod send;
 mod snapshot;
 mod space;
-#[cfg(all(test, feature = "compression"))]
+#[cfg(test)]
 mod tests;
 mod unsupported;
 mod vdev;
@@ -84,6 +85,8 @@ struct Shared {
     module: Module,
     privileged: bool,
     state: RwLock<State>,
+    /// The sends that are running.
+    sends: send::Sends,
 }
 
 impl Embedded {
@@ -166,6 +169,7 @@ impl EmbeddedBuilder {
             module: module::imitated(self.release),
             privileged: self.privileged,
             state: RwLock::new(state),
+            sends: send::Sends::default(),
         };
         Embedded { shared: Arc::new(shared) }
     }

@@ -80,7 +80,7 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
     pool.guid = pool.layout.tree().get_u64("guid").unwrap_or(pool.guid);
     set_pool_properties(&mut pool, &properties);
     let tx = pool.begin();
-    let new = root_of_new(&pool, &mut root, hidden.as_ref())?;
+    let new = root_of_new(&pool, &mut root, hidden.as_ref(), tx)?;
     pool.add_root(pool_name, new, tx)?;
     property::set_list(&mut pool, pool_name, PropSource::Local, &root, None)?;
     state.pools.insert(pool_name.into(), pool);

@@ -29,7 +29,7 @@ const OWNER_SPACE: [&str; 6] =
     ["userused@", "groupused@", "userobjused@", "groupobjused@", "projectused@", "projectobjused@"];
 
 /// Whether a name is a user property's: `zfs_prop_user`.
-fn is_user(name: &str) -> bool {
+pub(super) fn is_user(name: &str) -> bool {
     name.contains(':')
         && name.bytes().all(|byte| {
             byte.is_ascii_lowercase()
@@ -69,7 +69,10 @@ pub(super) fn set(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     let pool = state.pool_mut(&cmd.name)?;
     let mut errors = NvList::new();
     let source = if received { PropSource::Received } else { PropSource::Local };
-    let ready = if received { begin_received(pool, &cmd.name, &properties) } else { Ok(()) };
+    let ready = match received {
+        true => begin_received(pool, &cmd.name, &properties, false),
+        false => Ok(()),
+    };
     let outcome =
         ready.and_then(|()| set_list(pool, &cmd.name, source, &properties, Some(&mut errors)));
     if cmd.reply_max > 0 {
@@ -80,8 +83,20 @@ pub(super) fn set(state: &mut State, cmd: &mut Cmd) -> Result<()> {
 }
 
 /// Forgets what was received before and is not received again, and remembers that properties were received.
-fn begin_received(pool: &mut Pool, name: &str, properties: &NvList) -> Result<()> {
+///
+/// # Errors
+/// As [`Pool::hold`].
+pub(super) fn begin_received(
+    pool: &mut Pool,
+    name: &str,
+    properties: &NvList,
+    is_new: bool,
+) -> Result<()> {
     let id = pool.hold(name)?;
+    if is_new {
+        own_props_mut(pool, id)?.has_received = true;
+        return Ok(());
+    }
     let own = own_props(pool, id)?;
     let source = if own.has_received { PropSource::Forgotten } else { PropSource::None };
     let mut old = NvList::new();
@@ -460,8 +475,10 @@ fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     zpl.version = version;
-    pool.begin();
-    Ok(())
+    let tx = pool.begin();
+    let mut txn = Txn::new(tx.txg, pool.policy(id)?);
+    pool.dataset_mut(id)?.content.objset.set_master_node("VERSION", version, &mut txn)?;
+    pool.account(id, &txn.finish())
 }
 
 /// `dsl_props_set`: all of them, or none.

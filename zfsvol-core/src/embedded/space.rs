@@ -84,8 +84,16 @@ pub(super) fn since_snapshot(pool: &Pool, new: Id, old: Id) -> Result<Space> {
     since_bookmark(pool, new, &mark, false)
 }
 
-/// `dsl_dataset_space_written_impl`.
-fn since_bookmark(pool: &Pool, new: Id, mark: &Bookmark, knows_freed: bool) -> Result<Space> {
+/// What was written since an earlier snapshot or bookmark: `dsl_dataset_space_written_impl`.
+///
+/// # Errors
+/// `ENOTSUP` when the bookmark says nothing of space.
+pub(super) fn since_bookmark(
+    pool: &Pool,
+    new: Id,
+    mark: &Bookmark,
+    knows_freed: bool,
+) -> Result<Space> {
     let known = mark.space.ok_or(Errno::ENOTSUP)?;
     let mut dataset = pool.dataset(new)?;
     let mut space = dataset.referenced - known.referenced;

@@ -2,7 +2,8 @@
 
 use super::pool::Pool;
 use super::space::{Space, signed};
-use super::{Id, Result};
+use super::{Id, Result, Tx};
+use crate::embedded::data::filesystem::{self, FileSystem};
 use crate::embedded::data::{CHECKSUM_FLETCHER_4, Delta, Objset, ObjsetType, Policy, zvol};
 use crate::stream::Compression;
 
@@ -23,21 +24,37 @@ pub(in crate::embedded) struct Content {
     pub(in crate::embedded) zpl: Option<Zpl>,
 }
 
-/// What an empty file system takes, by the sector size: what `zfs create` shows.
-const EMPTY_SECTORS: u64 = 24;
-
 impl Content {
     /// An empty file system.
-    pub(in crate::embedded) fn filesystem(zpl: Zpl, policy: &Policy) -> (Self, Delta) {
-        let mut delta = Delta::new();
-        let sector = 1_u64 << policy.ashift;
-        let used = EMPTY_SECTORS * sector.max(1 << 10);
-        delta.bear(crate::embedded::data::Space {
-            used,
-            compressed: used / 2,
-            uncompressed: used / 2,
+    pub(in crate::embedded) fn filesystem(
+        zpl: Zpl,
+        salt: u64,
+        tx: Tx,
+        policy: Policy,
+    ) -> (Self, Delta) {
+        let of = FileSystem {
+            version: zpl.version,
+            normalization: zpl.normalization,
+            utf8_only: zpl.utf8only,
+            case_sensitivity: zpl.casesensitivity,
+            time: tx.now.as_secs(),
+            salt,
+        };
+        let (objset, delta) = filesystem::create(&of, tx.txg, policy);
+        (Self { objset, zpl: Some(zpl) }, delta)
+    }
+
+    /// What a stream brings, of a file system as far as it says what it is.
+    pub(in crate::embedded) fn of_objset(objset: Objset) -> Self {
+        let number = |name| objset.master_node(name).unwrap_or(0);
+        let zpl = objset.master_node("VERSION").map(|version| Zpl {
+            version,
+            normalization: number("normalization"),
+            utf8only: number("utf8only"),
+            casesensitivity: number("casesensitivity"),
         });
-        (Self { objset: Objset::empty(ObjsetType::FileSystem), zpl: Some(zpl) }, delta)
+        let zpl = zpl.filter(|_| objset.objset_type() == ObjsetType::FileSystem);
+        Self { objset, zpl }
     }
 
     /// A zvol that nothing is written to.

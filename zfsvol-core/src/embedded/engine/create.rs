@@ -137,7 +137,7 @@ impl Pool {
         let source = self.dataset(origin)?;
         let content = source.content.clone();
         let (txg, referenced, from) = (source.creation_txg, source.referenced, source.dir);
-        let inconsistent = source.inconsistent;
+        let (inconsistent, transfer) = (source.inconsistent, source.transfer.inherited());
         let crypt = self.dir(from)?.crypt.clone();
         let id = self.add_head(Some(parent), tail, content, tx)?;
         let dataset = self.dataset_mut(id)?;
@@ -145,6 +145,7 @@ impl Pool {
         dataset.prev_txg = txg;
         dataset.referenced = referenced;
         dataset.inconsistent = inconsistent;
+        dataset.transfer = transfer;
         let dir = dataset.dir;
         let dir = self.dir_mut(dir)?;
         dir.origin = Some(origin);
@@ -158,7 +159,16 @@ impl Pool {
     }
 
     /// A directory and its head, with nothing counted yet.
-    fn add_head(&mut self, parent: Option<Id>, tail: &str, content: Content, tx: Tx) -> Result<Id> {
+    ///
+    /// # Errors
+    /// None that can be.
+    pub(in crate::embedded) fn add_head(
+        &mut self,
+        parent: Option<Id>,
+        tail: &str,
+        content: Content,
+        tx: Tx,
+    ) -> Result<Id> {
         let (dir, id) = (self.allocate(), self.allocate());
         let dataset = Dataset {
             dir,
@@ -173,6 +183,7 @@ impl Pool {
             content,
             inconsistent: false,
             long_holds: 0,
+            transfer: super::Transfer::default(),
             role: Role::Head(Box::<Head>::default()),
         };
         let mut place = Dir::new(parent, tail.into(), id);
@@ -250,6 +261,21 @@ impl Pool {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Has the numbers that are kept beside the properties follow those, when they were put back.
+    ///
+    /// # Errors
+    /// None that can be.
+    pub(in crate::embedded) fn refresh_numbers(&mut self, id: Id) -> Result<()> {
+        let dir = self.dataset(id)?.dir;
+        let (quota, refquota) = (self.number(id, "quota")?, self.number(id, "refquota")?);
+        let reservation = super::signed(self.number(id, "reservation")?);
+        let refreservation = super::signed(self.number(id, "refreservation")?);
+        self.dir_mut(dir)?.quota = quota;
+        self.head_mut(id)?.refquota = refquota;
+        self.set_reservation(dir, reservation)?;
+        self.set_refreservation(id, refreservation)
     }
 
     /// `dsl_dir_set_reservation_sync_impl`.

@@ -7,6 +7,7 @@ use super::Id;
 use super::content::Content;
 use super::props::Props;
 use super::space::{Deadlist, Space};
+use super::transfer::Transfer;
 
 /// A file system or zvol as it is now, or a snapshot of it.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub(in crate::embedded) struct Dataset {
     pub(in crate::embedded) inconsistent: bool,
     /// Mounted, open or otherwise in use.
     pub(in crate::embedded) long_holds: u32,
+    pub(in crate::embedded) transfer: Transfer,
     pub(in crate::embedded) role: Role,
 }
 

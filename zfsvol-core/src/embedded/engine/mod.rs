@@ -19,6 +19,7 @@ mod rename;
 mod rollback;
 mod snapshot;
 mod space;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +36,7 @@ pub(super) use lookup::{default_number, known};
 pub(super) use pool::Pool;
 pub(super) use props::{PropSource, PropValue, Props};
 pub(super) use space::{Space, signed, unsigned};
+pub(super) use transfer::{Resume, Transfer};
 
 use super::name;
 use super::vdev::Layout;

@@ -63,6 +63,7 @@ impl Pool {
             content: head.content.clone(),
             inconsistent: head.inconsistent,
             long_holds: 0,
+            transfer: head.transfer.inherited(),
             role: Role::Snapshot(Box::new(Snapshot {
                 name: name.into(),
                 next: id,

@@ -4,6 +4,7 @@
 //! the same joining of ranges, so that what comes out is what OpenZFS would have sent of the same objects.
 
 mod dump;
+mod handler;
 mod merge;
 mod walk;
 
@@ -18,6 +19,7 @@ use crate::stream::{
 };
 use crate::units::Guid;
 use dump::Dumper;
+pub(super) use handler::{Sends, progress, send, space};
 
 /// The object a file system begins with: `MASTER_NODE_OBJ`.
 const MASTER_NODE_OBJECT: u64 = 1;
@@ -161,9 +163,8 @@ pub fn write<W: io::Write>(
 ///
 /// # Errors
 /// As [`write`](fn@write).
-pub fn measure(source: &Source, options: &SendOptions) -> Result<u64, Errno> {
-    let progress = Progress::default();
-    let mut dumper = Dumper::<io::Sink>::to_measure(source, features(source, options)?, &progress);
+pub fn measure(source: &Source, options: &SendOptions, progress: &Progress) -> Result<u64, Errno> {
+    let mut dumper = Dumper::<io::Sink>::to_measure(source, features(source, options)?, progress);
     run(source, options, &mut dumper)?;
     Ok(progress.bytes())
 }

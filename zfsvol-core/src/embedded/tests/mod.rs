@@ -1,4 +1,5 @@
 //! Streams of real OpenZFS, received and sent on. Some have blocks that only the feature `compression` can look into.
+#![cfg(feature = "compression")]
 
 use std::fs;
 use std::path::Path;

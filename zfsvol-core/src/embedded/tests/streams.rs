@@ -145,7 +145,7 @@ fn send(source: &Source, options: &SendOptions) -> Vec<u8> {
     let (mut output, progress) = (Vec::new(), Progress::default());
     send::write(source, options, &mut output, &progress).unwrap();
     assert_eq!(progress.bytes(), output.len() as u64);
-    assert_eq!(send::measure(source, options), Ok(output.len() as u64));
+    assert_eq!(send::measure(source, options, &Progress::default()), Ok(output.len() as u64));
     output
 }
 

@@ -1,0 +1,173 @@
+//! The records of a stream, as they come: OpenZFS 2.3 `module/zfs/dmu_recv.c`, dmu_recv_stream.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use super::begin::Target;
+use super::handler::Request;
+use super::keys;
+use super::{ObjsetReceiver, ReceiverOptions};
+use crate::embedded::Shared;
+use crate::embedded::data::{Objset, Txn};
+use crate::embedded::engine::{Pool, Result, State};
+use crate::kernel::Errno;
+use crate::nvlist::NvList;
+use crate::stream::{Problem, RECORD_BYTES, Record, StreamError, StreamReader};
+
+/// How much of a stream becomes one transaction group, in bytes and in records.
+const BATCH_BYTES: usize = 8 << 20;
+const BATCH_RECORDS: usize = 4096;
+
+/// A stream that has come to its end.
+pub(super) struct Arrived {
+    /// The keys of a raw stream, to be put in place with the rest.
+    pub(super) keys: Option<Arc<NvList>>,
+}
+
+/// Takes the stream; `came` is what was read of it before. What has come is kept as far as it goes, also when there is an error.
+pub(super) fn receive(
+    shared: &Shared,
+    request: &Request<'_>,
+    target: &Target,
+    came: &[u8],
+    input: &mut impl Read,
+) -> Result<Arrived> {
+    let keys = keys::of_stream(shared, request, target)?;
+    if let Some((_, (object, offset))) = target.resumed {
+        let at = |name| request.list.get_u64(name);
+        if (at("resume_object"), at("resume_offset")) != (Some(object), Some(offset)) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    let mut reader = StreamReader::new(Cursor::new(came).chain(input)).stop_at_end();
+    let mut batch = Batch::new(shared, request, target)?;
+    let outcome = (|| {
+        while let Some(frame) = reader.next_frame().map_err(|error| errno_of(&error))? {
+            if matches!(frame.record, Record::Begin(_) | Record::End(_)) || target.heal {
+                continue;
+            }
+            let end = frame.offset + (RECORD_BYTES + frame.payload.len()) as u64;
+            batch.apply(frame.record, frame.payload, end)?;
+        }
+        if request.origin.is_some() && request.begin.from_guid.get() == 0 {
+            batch.free_the_rest()?;
+        }
+        Ok(())
+    })();
+    if target.heal {
+        outcome?;
+    } else {
+        // What came before an error is kept, whether it will be of use or not.
+        let kept = batch.commit();
+        outcome.and(kept)?;
+    }
+    Ok(Arrived { keys })
+}
+
+/// What the module answers to a stream that cannot be read.
+fn errno_of(error: &StreamError) -> Errno {
+    match error.problem() {
+        Problem::Io(error) => Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)),
+        Problem::Truncated { .. } | Problem::NoEnd => Errno::ZFS_ERR_STREAM_TRUNCATED,
+        Problem::Checksum { .. } | Problem::StreamChecksum { .. } => Errno::EBADE,
+        _ => Errno::EINVAL,
+    }
+}
+
+/// Records that become one transaction group.
+struct Batch<'a> {
+    shared: &'a Shared,
+    target: &'a Target,
+    receiver: ObjsetReceiver,
+    objset: Objset,
+    txn: Option<Txn>,
+    bytes: usize,
+    records: usize,
+    /// How much of the stream is in.
+    received: u64,
+    /// How much came before it was interrupted.
+    before: u64,
+}
+
+impl<'a> Batch<'a> {
+    fn new(shared: &'a Shared, request: &Request<'_>, target: &'a Target) -> Result<Self> {
+        let state = shared.read();
+        let objset = pool(&state, target)?.dataset(target.dataset)?.content.objset.clone();
+        Ok(Self {
+            shared,
+            target,
+            receiver: ObjsetReceiver::new(ReceiverOptions::of(&request.begin, request.swapped)),
+            objset,
+            txn: None,
+            bytes: 0,
+            records: 0,
+            received: 0,
+            before: target.resumed.map_or(0, |(bytes, _)| bytes),
+        })
+    }
+
+    fn apply(&mut self, record: &Record, payload: &[u8], end: u64) -> Result<()> {
+        let txn = Self::begin(&mut self.txn, self.shared, self.target)?;
+        self.receiver.apply(&mut self.objset, record, payload, txn)?;
+        // The begin record itself is not counted: it was read by another.
+        self.received = self.before + end.saturating_sub(RECORD_BYTES as u64);
+        self.bytes += payload.len();
+        self.records += 1;
+        if self.bytes >= BATCH_BYTES || self.records >= BATCH_RECORDS {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn free_the_rest(&mut self) -> Result<()> {
+        let txn = Self::begin(&mut self.txn, self.shared, self.target)?;
+        self.receiver.free_the_rest(&mut self.objset, txn)
+    }
+
+    /// The transaction group under way, or a new one.
+    fn begin<'t>(
+        txn: &'t mut Option<Txn>,
+        shared: &Shared,
+        target: &Target,
+    ) -> Result<&'t mut Txn> {
+        match txn {
+            Some(txn) => Ok(txn),
+            None => {
+                let mut state = shared.write();
+                let pool = pool_mut(&mut state, target)?;
+                let tx = pool.begin();
+                let policy = pool.policy(target.dataset)?;
+                Ok(txn.insert(Txn::new(tx.txg, policy)))
+            }
+        }
+    }
+
+    /// Puts what came into the dataset, with how far that is.
+    fn commit(&mut self) -> Result<()> {
+        (self.bytes, self.records) = (0, 0);
+        let Some(txn) = self.txn.take() else { return Ok(()) };
+        let delta = txn.finish();
+        let mut state = self.shared.write();
+        let pool = pool_mut(&mut state, self.target)?;
+        let id = self.target.dataset;
+        pool.check_growth(id, &delta)?;
+        pool.dataset_mut(id)?.content.objset = self.objset.clone();
+        pool.account(id, &delta)?;
+        if let (Some(resume), Some((object, offset))) =
+            (&mut pool.dataset_mut(id)?.transfer.resume, self.receiver.resume())
+        {
+            resume.object = object;
+            resume.offset = offset;
+            resume.bytes = self.received;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn pool<'s>(state: &'s State, target: &Target) -> Result<&'s Pool> {
+    state.pools.values().find(|pool| pool.guid == target.pool).ok_or(Errno::ENOENT)
+}
+
+pub(super) fn pool_mut<'s>(state: &'s mut State, target: &Target) -> Result<&'s mut Pool> {
+    state.pools.values_mut().find(|pool| pool.guid == target.pool).ok_or(Errno::ENOENT)
+}
