@@ -25,11 +25,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ),
     ("event::", "events"),
     ("import::", "import and export"),
-    ("missing::a_missing_dataset_is_not_found", "waiting for a file system"),
     ("missing::a_missing_object_is_not_found", "file systems have no files"),
     ("pool::", "what depends on devices"),
     ("program::", "programs that are not the library's own"),
-    ("quota::", "quotas of users, groups and projects"),
     ("receive::a_raw_increment_needs_a_raw_base", "raw streams of what was encrypted here"),
     ("receive::an_interrupted_redacted_stream_is_resumed", "redaction"),
     (

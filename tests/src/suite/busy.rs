@@ -17,9 +17,9 @@ pub(super) fn cases() -> Vec<Case> {
         case(each_name_of_a_batch_has_its_own_reasons),
         case(a_dataset_names_its_children_and_snapshots),
         case(a_rollback_names_the_newer_snapshots),
-        case(a_mounted_file_system_names_where).needs(Need::RealModule).needs(Need::Root),
-        case(a_key_in_use_names_the_mounts_below).needs(Need::RealModule).needs(Need::Root),
-        case(an_open_zvol_names_its_device).needs(Need::RealModule).needs(Need::Root),
+        case(a_mounted_file_system_names_where).needs(Need::Root),
+        case(a_key_in_use_names_the_mounts_below).needs(Need::Root),
+        case(an_open_zvol_names_its_device).needs(Need::Root),
         case(reasons_can_be_asked_for_before),
     ]
 }

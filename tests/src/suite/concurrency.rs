@@ -112,6 +112,10 @@ fn a_tree_is_snapshotted_while_datasets_come_and_go(world: &World) {
             }
             rounds
         });
+        // A quick kernel would be done before the other thread began.
+        while !zfs.exists(&root.child("go0").expect("a name")).expect("asked") {
+            thread::yield_now();
+        }
         for number in 0..SNAPSHOTS {
             let name = format!("s{number}");
             let made = zfs.snapshot_recursive(&root, &name, &PropertySet::new()).expect("taken");

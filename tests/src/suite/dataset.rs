@@ -8,7 +8,7 @@ use zfsvol_core::zfs::{Create, Key};
 use zfsvol_core::{BusyReason, Bytes, DatasetName, ErrorKind, SnapshotName};
 
 use crate::expect::{file_system, plain, refused, snapshot, zvol};
-use crate::{Case, Need, World, case};
+use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -30,7 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(rollback_goes_to_the_newest_snapshot),
         case(rollback_to_an_older_snapshot_names_the_newer),
         case(rollback_without_a_snapshot_is_refused),
-        case(rollback_takes_the_content_of_a_zvol_back).needs(Need::RealModule),
+        case(rollback_takes_the_content_of_a_zvol_back),
         case(rename_cannot_leave_the_encryption_root_of_its_key),
         case(a_pool_that_is_not_there_is_not_found),
     ]

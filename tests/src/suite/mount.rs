@@ -16,25 +16,28 @@ use crate::{Case, Need, World, case, command};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case(a_file_system_is_mounted_where_its_properties_say),
-        case(what_is_mounted_is_known_by_the_commands).needs(Need::Commands),
+        case(a_file_system_is_mounted_where_its_properties_say).needs(Need::RealModule),
+        case(what_is_mounted_is_known_by_the_commands)
+            .needs(Need::Commands)
+            .needs(Need::RealModule),
         case(canmount_legacy_and_none_are_respected),
-        case(properties_become_options_of_the_mount),
-        case(options_hold_for_one_mount_only),
-        case(a_changed_property_holds_after_a_remount),
-        case(a_tree_is_mounted_from_above_and_unmounted_from_below),
-        case(a_directory_with_something_in_it_is_not_covered_unless_allowed),
-        case(an_encrypted_file_system_needs_its_key),
-        case(a_snapshot_is_mounted_read_only),
-        case(an_open_file_keeps_it_mounted),
+        case(properties_become_options_of_the_mount).needs(Need::RealModule),
+        case(options_hold_for_one_mount_only).needs(Need::RealModule),
+        case(a_changed_property_holds_after_a_remount).needs(Need::RealModule),
+        case(a_tree_is_mounted_from_above_and_unmounted_from_below).needs(Need::RealModule),
+        case(a_directory_with_something_in_it_is_not_covered_unless_allowed)
+            .needs(Need::RealModule),
+        case(an_encrypted_file_system_needs_its_key).needs(Need::RealModule),
+        case(a_snapshot_is_mounted_read_only).needs(Need::RealModule),
+        case(an_open_file_keeps_it_mounted).needs(Need::RealModule),
         case(what_is_mounted_below_is_in_the_way),
-        case(any_path_can_be_mounted_on),
+        case(any_path_can_be_mounted_on).needs(Need::RealModule),
         case(a_zvol_is_not_mounted),
         case(a_read_only_door_mounts_read_only),
-        case(a_subtree_mounts_below_its_directory_alone),
+        case(a_subtree_mounts_below_its_directory_alone).needs(Need::RealModule),
     ]
     .into_iter()
-    .map(|case| case.needs(Need::RealModule).needs(Need::Root))
+    .map(|case| case.needs(Need::Root))
     .collect()
 }
 

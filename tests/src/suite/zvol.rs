@@ -12,17 +12,17 @@ use crate::{Case, Need, World, case};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case(what_is_written_to_a_zvol_is_read_back),
-        case(a_new_zvol_has_its_device_at_once),
+        case(a_new_zvol_has_its_device_at_once).needs(Need::RealModule),
         case(many_zvols_of_one_size_are_told_apart),
         case(a_renamed_zvol_is_found_under_its_new_name),
         case(a_device_opened_for_reading_cannot_be_written),
         case(a_read_only_zvol_is_not_opened_for_writing),
         case(what_has_no_device_says_why),
         case(a_zvol_without_its_key_has_no_device),
-        case(a_device_that_does_not_appear_times_out),
+        case(a_device_that_does_not_appear_times_out).needs(Need::RealModule),
     ]
     .into_iter()
-    .map(|case| case.needs(Need::RealModule).needs(Need::Root))
+    .map(|case| case.needs(Need::Root))
     .collect()
 }
 

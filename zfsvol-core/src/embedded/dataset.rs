@@ -56,7 +56,11 @@ pub(super) fn create(
         }
         TYPE_ZVOL => {
             given.ok_or(Errno::EINVAL)?;
-            volume_of_new(pool, path, &properties, tx)?
+            let made = volume_of_new(pool, path, &properties, tx)?;
+            // They are inside the zvol (`zvol_create_cb`).
+            properties.remove("volsize");
+            properties.remove("volblocksize");
+            made
         }
         _ => return Err(Errno::EINVAL),
     };

@@ -6,8 +6,8 @@ use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
 use super::{
-    Shared, bookmark, dataset, hold, key, list, pool, program, property, receive, send, snapshot,
-    space,
+    Shared, bookmark, dataset, hold, key, list, object, pool, program, property, quota, receive,
+    send, snapshot, space,
 };
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
@@ -127,6 +127,16 @@ static TABLE: &[Entry] = &[
     entry(Ioc::SEND_SPACE, Dataset, keys::SEND_SPACE, Long(send::space)).anybody(),
     entry(Ioc::SEND_PROGRESS, Dataset, keys::NONE, LegacyLong(send::progress)),
     entry(Ioc::RECV_NEW, Dataset, keys::RECEIVE, Long(receive::receive)),
+    // What is in file systems.
+    entry(Ioc::USERSPACE_ONE, Dataset, keys::NONE, LegacyRead(quota::one)),
+    entry(Ioc::USERSPACE_MANY, Dataset, keys::NONE, LegacyRead(quota::many)),
+    entry(Ioc::USERSPACE_UPGRADE, Dataset, keys::NONE, LegacyWrite(quota::upgrade)),
+    entry(Ioc::DIFF, Dataset, keys::NONE, LegacyRead(object::diff)),
+    entry(Ioc::OBJ_TO_PATH, Dataset, keys::NONE, LegacyRead(object::of_file)),
+    entry(Ioc::OBJ_TO_STATS, Dataset, keys::NONE, LegacyRead(object::of_file)),
+    entry(Ioc::NEXT_OBJ, Dataset, keys::NONE, LegacyRead(object::next)),
+    entry(Ioc::DSOBJ_TO_DSNAME, Pool, keys::NONE, LegacyRead(object::dataset_name)),
+    entry(Ioc::WAIT_FS, Dataset, keys::WAIT_FS, Read(object::wait)),
     // Space.
     entry(Ioc::SPACE_SNAPS, Dataset, keys::SPACE_SNAPS, Read(space::snapshots)),
     entry(Ioc::SPACE_WRITTEN, Dataset, keys::NONE, LegacyRead(space::written)),
@@ -138,6 +148,9 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
     let Some(entry) = TABLE.iter().find(|entry| entry.ioc == ioc && entry.since <= release) else {
         let entry = unsupported::find(ioc, release).ok_or(Errno::ZFS_ERR_IOC_CMD_UNAVAIL)?;
         check(shared, cmd, entry.name, entry.keys, true)?;
+        if entry.name == Dataset {
+            shared.read().hold(&cmd.name)?;
+        }
         return Err(cmd.refuse(entry.errno, entry.reason));
     };
     let is_legacy = matches!(entry.handler, LegacyRead(_) | LegacyWrite(_) | LegacyLong(_));

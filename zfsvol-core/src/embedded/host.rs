@@ -31,8 +31,8 @@ impl Host for Embedded {
         self.shared.write().mount(request)
     }
 
-    fn unmount(&self, path: &Path, _flags: UnmountFlags) -> Result<(), Errno> {
-        self.shared.write().unmount(path)
+    fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
+        self.shared.write().unmount(path, flags)
     }
 
     fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {

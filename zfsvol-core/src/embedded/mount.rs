@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::engine::{Id, Result, State};
 use super::name;
-use crate::kernel::{Errno, MountEntry, MountFlags, MountPoint, MountRequest};
+use crate::kernel::{Errno, MountEntry, MountFlags, MountPoint, MountRequest, UnmountFlags};
 
 /// What is mounted, in the order it was.
 #[derive(Debug, Default)]
@@ -80,14 +80,18 @@ impl State {
     /// Unmounts what was mounted on a directory last.
     ///
     /// # Errors
-    /// `EINVAL` when nothing is.
-    pub(super) fn unmount(&mut self, path: &Path) -> Result<()> {
+    /// `EINVAL` when nothing is; `EBUSY` when something is mounted below, unless it is only to get out of sight.
+    pub(super) fn unmount(&mut self, path: &Path, flags: UnmountFlags) -> Result<()> {
         let place = self
             .mounts
             .table
             .iter()
             .rposition(|mounted| mounted.path == path)
             .ok_or(Errno::EINVAL)?;
+        let below = |mounted: &Mounted| mounted.path != path && mounted.path.starts_with(path);
+        if !flags.contains(UnmountFlags::DETACH) && self.mounts.table.iter().any(below) {
+            return Err(Errno::EBUSY);
+        }
         self.unmount_at(place);
         Ok(())
     }
@@ -139,7 +143,9 @@ impl State {
         if mounts.table.iter().any(|mounted| mounted.path.starts_with(&request.path)) {
             return Ok(MountPoint::Filled);
         }
-        let exists = mounts.directories.iter().any(|made| made.starts_with(&request.path));
+        // Directories of the machine count as well; nothing in them is looked at, and none is made.
+        let exists = mounts.directories.iter().any(|made| made.starts_with(&request.path))
+            || request.path.is_dir();
         if !exists && request.flags.contains(MountFlags::EXISTING_DIRECTORY) {
             return Err(Errno::ENOENT);
         }

@@ -8,6 +8,7 @@ use super::dispatch::{put, unpack};
 use super::engine::{Id, Pool, PropSource, PropValue, Result, Room, State, known, signed};
 use super::key::is_keylocation;
 use super::list::to_value;
+use super::quota;
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::{NvList, Value};
 use crate::property::{PropertyAccess, PropertyInfo, PropertyKind};
@@ -314,7 +315,11 @@ fn set_special(
 ) -> Result<bool> {
     let Some(info) = info else {
         // Quotas of users, groups and projects are kept in the file system.
-        return if is_user(name) { Ok(false) } else { Err(Errno::ENOTSUP) };
+        if is_user(name) {
+            return Ok(false);
+        }
+        quota::set(pool, dataset, name, value)?;
+        return Ok(true);
     };
     let number = match value {
         Value::Uint64(number) => *number,

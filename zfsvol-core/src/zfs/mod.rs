@@ -48,7 +48,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::embedded::Embedded;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{DevZfs, Kernel, Module};
 
 pub use activity::{DdtPrune, Initialize, PoolActivity, Prefetch, Scrub, Trim, TrimSpeed, Waited};
@@ -107,6 +107,31 @@ impl Zfs {
     #[doc(alias = "libzfs_core_init")]
     pub fn open() -> Result<Self> {
         Ok(Self::new(DevZfs::open()?))
+    }
+
+    /// The kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new [`Embedded`] kernel in this process.
+    ///
+    /// For programs that let their user choose, by an argument or the environment.
+    ///
+    /// ```
+    /// use zfsvol_core::Zfs;
+    ///
+    /// let zfs = Zfs::open_uri("embedded:")?;
+    /// assert!(zfs.exists(&"tank".parse::<zfsvol_core::DatasetName>()?)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for any other; as [`Zfs::open`].
+    pub fn open_uri(uri: &str) -> Result<Self> {
+        match uri {
+            "zfs:" => Self::open(),
+            "embedded:" => Ok(Self::embedded()),
+            _ => {
+                let reason = "it is neither 'zfs:' nor 'embedded:'";
+                Err(Error::new(ErrorKind::Invalid, "open", reason).with_target(uri))
+            }
+        }
     }
 
     /// A kernel in this process, with one empty pool `tank`: [`Embedded::new`].
