@@ -3,6 +3,7 @@
 mod activity;
 mod bookmark;
 mod busy;
+mod chain;
 mod concurrency;
 mod crosscheck;
 mod dataset;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Case> {
         receive::cases(),
         stream::cases(),
         transfer::cases(),
+        chain::cases(),
         diff::cases(),
         pool::cases(),
         import::cases(),

@@ -1,0 +1,358 @@
+//! Chains of machines: streams from the kernel under test to one in this process and back, and from there to the kernel under test.
+//!
+//! On real OpenZFS these are the proof that a kernel in the process takes and makes genuine streams.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use zfsvol_core::embedded::{Embedded, Release};
+use zfsvol_core::name::EntityName;
+use zfsvol_core::property::PropertySet;
+use zfsvol_core::stream::{ResumeToken, SendFlags};
+use zfsvol_core::zfs::{Create, Key, MountOptions, ReceiveOptions, SendOptions};
+use zfsvol_core::{Bytes, DatasetName, ErrorKind, SnapshotName, Zfs};
+
+use crate::{Case, Need, World, case, command, volume};
+
+const SIZE: Bytes = Bytes::from_mib(4);
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(a_volume_made_in_process_is_received_as_it_is),
+        case(a_volume_goes_there_and_back),
+        case(a_clone_and_an_increment_from_a_bookmark_go_there_and_back),
+        case(an_interrupted_stream_is_resumed_in_either_direction),
+        case(a_file_system_made_in_process_is_received_and_used)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(a_file_system_goes_there_and_back).needs(Need::RealModule).needs(Need::Root),
+        case(an_encrypted_volume_goes_there_and_back_as_it_is).needs(Need::RealModule),
+        case(the_zfs_command_reads_the_token_of_a_kernel_in_process).needs(Need::Commands),
+    ]
+}
+
+/// A kernel in this process that is like the one under test, with a pool `other`.
+fn other(world: &World) -> Zfs {
+    let release = match world.release() {
+        (2, 1 | 2) => Release::V2_1,
+        (2, 3) => Release::V2_3,
+        _ => Release::V2_4,
+    };
+    Zfs::new(Embedded::builder().release(release).pool("other", Bytes::from_gib(64)).build())
+}
+
+fn there(name: &str) -> DatasetName {
+    format!("other/{name}").parse().expect("a name")
+}
+
+fn here(world: &World, name: &str) -> DatasetName {
+    world.root().child(name).expect("a name")
+}
+
+fn at(dataset: &DatasetName, snapshot: &str) -> SnapshotName {
+    dataset.snapshot(snapshot).expect("a name")
+}
+
+fn set(pairs: &[(&str, &str)]) -> PropertySet {
+    pairs
+        .iter()
+        .fold(PropertySet::new(), |set, (name, value)| set.with(*name, *value).expect("a property"))
+}
+
+/// Sends from one kernel and receives with the other.
+fn transfer(
+    from: &Zfs,
+    snapshot: &SnapshotName,
+    options: &SendOptions,
+    to_kernel: &Zfs,
+    to: &SnapshotName,
+) {
+    let receive = to_kernel.receive(to, &ReceiveOptions::new()).expect("a receive");
+    let transfer = from.send(snapshot, options).expect("a send").receive_into(receive);
+    transfer.expect("a transfer").wait().unwrap_or_else(|error| panic!("{snapshot}: {error}"));
+}
+
+/// The whole stream.
+fn stream(zfs: &Zfs, snapshot: &SnapshotName, options: &SendOptions) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    zfs.send(snapshot, options).expect("a send").read_to_end(&mut bytes).expect("a stream");
+    bytes
+}
+
+#[track_caller]
+fn assert_same((zfs, one): (&Zfs, &DatasetName), (other, copy): (&Zfs, &DatasetName)) {
+    let (left, right) = (volume::content(zfs, one), volume::content(other, copy));
+    assert!(left == right, "'{one}' and '{copy}' hold the same");
+}
+
+/// Text that compresses, noise that does not, and something so small that it fits into its block pointer; the rest are holes.
+fn fill(zfs: &Zfs, zvol: &DatasetName, seed: u64) {
+    let text = b"some text that is the same in every line\n".repeat(9000);
+    volume::write(zfs, zvol, 0, &text);
+    volume::write(zfs, zvol, 1 << 20, &volume::noise(seed, 600_000));
+    volume::write(zfs, zvol, 3 << 20, &[7; 40]);
+}
+
+/// Flags, and properties of the volume they matter for.
+fn kinds() -> Vec<(&'static str, SendFlags, PropertySet)> {
+    let packed = SendFlags::COMPRESS | SendFlags::EMBED | SendFlags::LARGE_BLOCK;
+    vec![
+        ("plain", SendFlags::empty(), set(&[("compression", "off")])),
+        ("lz4", packed, set(&[("compression", "lz4"), ("volblocksize", "64K")])),
+        ("zstd", packed, set(&[("compression", "zstd"), ("volblocksize", "16K")])),
+        ("gzip", SendFlags::COMPRESS, set(&[("compression", "gzip"), ("volblocksize", "8K")])),
+        ("unpacked", SendFlags::empty(), set(&[("compression", "lz4"), ("volblocksize", "4K")])),
+    ]
+}
+
+fn a_volume_made_in_process_is_received_as_it_is(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    for (name, flags, properties) in kinds() {
+        let (source, copy) = (there(name), here(world, name));
+        other.create_zvol(&source, SIZE, &properties).expect("a zvol");
+        fill(&other, &source, 1);
+        let one = volume::snapshot(&other, &source, "one");
+        transfer(&other, &one, &SendOptions::full().flags(flags), zfs, &at(&copy, "one"));
+        assert_same((&other, &source), (zfs, &copy));
+        volume::write(&other, &source, 512 << 10, &volume::noise(2, 900_000));
+        volume::write(&other, &source, 3 << 20, &[0; 65536]);
+        let two = volume::snapshot(&other, &source, "two");
+        let increment = SendOptions::since(one).flags(flags);
+        transfer(&other, &two, &increment, zfs, &at(&copy, "two"));
+        assert_same((&other, &source), (zfs, &copy));
+    }
+}
+
+fn a_volume_goes_there_and_back(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    for (name, flags, properties) in kinds() {
+        let (source, middle) = (here(world, name), there(name));
+        let back = here(world, &format!("{name}-back"));
+        zfs.create_zvol(&source, SIZE, &properties).expect("a zvol");
+        fill(zfs, &source, 1);
+        let one = volume::snapshot(zfs, &source, "one");
+        volume::write(zfs, &source, 512 << 10, &volume::noise(2, 900_000));
+        volume::write(zfs, &source, 3 << 20, &[0; 65536]);
+        let two = volume::snapshot(zfs, &source, "two");
+        let full = SendOptions::full().flags(flags);
+        transfer(zfs, &one, &full, &other, &at(&middle, "one"));
+        transfer(zfs, &two, &SendOptions::since(one).flags(flags), &other, &at(&middle, "two"));
+        assert_same((zfs, &source), (&other, &middle));
+        transfer(&other, &at(&middle, "one"), &full, zfs, &at(&back, "one"));
+        let increment = SendOptions::since(at(&middle, "one")).flags(flags);
+        transfer(&other, &at(&middle, "two"), &increment, zfs, &at(&back, "two"));
+        assert_same((zfs, &source), (zfs, &back));
+    }
+}
+
+fn a_clone_and_an_increment_from_a_bookmark_go_there_and_back(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let source = volume::empty(world, "source", SIZE);
+    fill(zfs, &source, 1);
+    let one = volume::snapshot(zfs, &source, "one");
+    transfer(zfs, &one, &SendOptions::full(), &other, &at(&there("v"), "one"));
+    // A clone there, which comes back as a clone of what it was made of.
+    let clone = there("clone");
+    other.create_clone(&clone, &at(&there("v"), "one"), &PropertySet::new()).expect("a clone");
+    volume::write(&other, &clone, 0, &volume::noise(5, 300_000));
+    let changed = volume::snapshot(&other, &clone, "changed");
+    let since = SendOptions::since(at(&there("v"), "one"));
+    let mut receive = zfs
+        .receive(&at(&here(world, "clone"), "changed"), &ReceiveOptions::new().origin(one.clone()))
+        .expect("a receive");
+    receive.write_all(&stream(&other, &changed, &since)).expect("taken");
+    receive.finish().expect("received");
+    assert_same((&other, &clone), (zfs, &here(world, "clone")));
+    // An increment from a bookmark there.
+    let mark = there("v").bookmark("one").expect("a name");
+    other
+        .bookmark(&[(mark.clone(), EntityName::from(at(&there("v"), "one")))])
+        .expect("bookmarked");
+    volume::write(&other, &there("v"), 2 << 20, &volume::noise(6, 500_000));
+    let two = volume::snapshot(&other, &there("v"), "two");
+    transfer(&other, &two, &SendOptions::since(mark), zfs, &at(&source, "two"));
+    assert_same((&other, &there("v")), (zfs, &source));
+}
+
+/// Receives the beginning of a stream; answers the token of what is missing.
+fn interrupt(zfs: &Zfs, to: &SnapshotName, part: &[u8]) -> ResumeToken {
+    let options = ReceiveOptions::new().resumable();
+    let mut receive = zfs.receive(to, &options).expect("a receive");
+    receive.write_all(part).expect("taken");
+    let error = receive.finish().expect_err("it ended too early");
+    assert_eq!(error.kind(), ErrorKind::StreamTruncated, "{error}");
+    let token = zfs.receive_token(&to.dataset()).expect("looked").expect("a token");
+    token.parse().expect("a token that can be read")
+}
+
+fn resume(from: &Zfs, token: &ResumeToken, to_kernel: &Zfs, to: &SnapshotName) {
+    let rest = from.send_resume(token, None).expect("the rest");
+    let receive = to_kernel.receive(to, &ReceiveOptions::new().resumable()).expect("a receive");
+    rest.receive_into(receive).expect("a transfer").wait().expect("received");
+}
+
+fn an_interrupted_stream_is_resumed_in_either_direction(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let source = volume::filled(world, "source", SIZE);
+    let one = volume::snapshot(zfs, &source, "one");
+    let full = stream(zfs, &one, &SendOptions::full());
+    let to = at(&there("copy"), "one");
+    let token = interrupt(&other, &to, &full[..full.len() / 2]);
+    assert!(token.bytes.get() > 1 << 20, "{token:?}");
+    resume(zfs, &token, &other, &to);
+    assert_same((zfs, &source), (&other, &there("copy")));
+    // And back, in another place.
+    let full = stream(&other, &to, &SendOptions::full());
+    let back = at(&here(world, "back"), "one");
+    let token = interrupt(zfs, &back, &full[..full.len() / 3]);
+    resume(&other, &token, zfs, &back);
+    assert_same((zfs, &source), (zfs, &here(world, "back")));
+}
+
+fn mounted(world: &World, dataset: &DatasetName) -> PathBuf {
+    let path = world.scratch().join("mnt").join(dataset.as_str().replace('/', "-"));
+    let path_text = path.to_str().expect("text");
+    world.zfs().set_properties(dataset, &set(&[("mountpoint", path_text)])).expect("set");
+    world.zfs().mount(dataset, &MountOptions::default()).expect("mounted");
+    path
+}
+
+/// Everything below a folder: paths, kinds, lengths and contents.
+fn tree(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder_now) = open.pop() {
+        for entry in fs::read_dir(&folder_now).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let kind = fs::symlink_metadata(&path).expect("it is there");
+            let name = path.strip_prefix(folder).expect("below it").display().to_string();
+            if kind.is_dir() {
+                found.push(format!("{name}/"));
+                open.push(path);
+            } else if kind.is_symlink() {
+                found.push(format!("{name} -> {}", fs::read_link(&path).expect("read").display()));
+            } else {
+                let sum = fs::read(&path)
+                    .expect("read")
+                    .iter()
+                    .fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+                found.push(format!("{name} {} {sum:x}", kind.len()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn a_file_system_made_in_process_is_received_and_used(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let source = there("files");
+    other.create_filesystem(&source, &PropertySet::new()).expect("a file system");
+    let one = volume::snapshot(&other, &source, "one");
+    let copy = here(world, "files");
+    transfer(&other, &one, &SendOptions::full(), zfs, &at(&copy, "one"));
+    let folder = mounted(world, &copy);
+    assert!(tree(&folder).is_empty(), "it is empty");
+    fs::create_dir(folder.join("folder")).expect("a folder");
+    for number in 0..200 {
+        fs::write(folder.join(format!("folder/{number}")), volume::noise(number, 3000))
+            .expect("written");
+    }
+    symlink("folder/7", folder.join("link")).expect("a link");
+    let before = tree(&folder);
+    let two = volume::snapshot(zfs, &copy, "two");
+    // Back to where it was made, and out again to another place.
+    transfer(zfs, &two, &SendOptions::since(at(&copy, "one")), &other, &at(&source, "two"));
+    let again = here(world, "again");
+    transfer(&other, &at(&source, "two"), &SendOptions::full(), zfs, &at(&again, "two"));
+    assert_eq!(tree(&mounted(world, &again)), before);
+}
+
+fn a_file_system_goes_there_and_back(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let flags = SendFlags::COMPRESS | SendFlags::EMBED | SendFlags::LARGE_BLOCK;
+    let source = here(world, "files");
+    let properties = set(&[("compression", "lz4"), ("recordsize", "1M"), ("xattr", "sa")]);
+    zfs.create_filesystem(&source, &properties).expect("a file system");
+    let folder = mounted(world, &source);
+    fs::create_dir_all(folder.join("a/b")).expect("folders");
+    fs::write(folder.join("a/large"), b"line of text\n".repeat(150_000)).expect("written");
+    fs::write(folder.join("a/noise"), volume::noise(1, 1_200_000)).expect("written");
+    fs::write(folder.join("a/b/small"), "small").expect("written");
+    let sparse = fs::File::create(folder.join("sparse")).expect("a file");
+    sparse.set_len(4_000_000).expect("made longer");
+    for number in 0..700 {
+        fs::write(folder.join(format!("a/b/{number}")), [b'x'; 100]).expect("written");
+    }
+    symlink("a/b", folder.join("link")).expect("a link");
+    let one = volume::snapshot(zfs, &source, "one");
+    let first = tree(&folder);
+    // Deleted, truncated, overwritten, renamed, replaced by a folder.
+    for number in 0..500 {
+        fs::remove_file(folder.join(format!("a/b/{number}"))).expect("removed");
+    }
+    let large = fs::File::options().write(true).open(folder.join("a/large")).expect("a file");
+    large.set_len(700_000).expect("cut");
+    fs::rename(folder.join("a/noise"), folder.join("noise")).expect("renamed");
+    fs::remove_file(folder.join("link")).expect("removed");
+    fs::create_dir(folder.join("link")).expect("a folder");
+    fs::write(folder.join("link/in"), volume::noise(3, 5000)).expect("written");
+    let two = volume::snapshot(zfs, &source, "two");
+    let second = tree(&folder);
+
+    let middle = there("files");
+    let back = here(world, "back");
+    let full = SendOptions::full().flags(flags);
+    transfer(zfs, &one, &full, &other, &at(&middle, "one"));
+    transfer(zfs, &two, &SendOptions::since(one).flags(flags), &other, &at(&middle, "two"));
+    transfer(&other, &at(&middle, "one"), &full, zfs, &at(&back, "one"));
+    let path = mounted(world, &back);
+    assert_eq!(tree(&path), first);
+    let unmounted = zfs.unmount(&back, zfsvol_core::kernel::UnmountFlags::empty());
+    unmounted.expect("unmounted");
+    let increment = SendOptions::since(at(&middle, "one")).flags(flags);
+    let options = ReceiveOptions::new().force();
+    let receive = zfs.receive(&at(&back, "two"), &options).expect("a receive");
+    let sent = other.send(&at(&middle, "two"), &increment).expect("a send");
+    sent.receive_into(receive).expect("a transfer").wait().expect("received");
+    zfs.mount(&back, &MountOptions::default()).expect("mounted");
+    assert_eq!(tree(&path), second);
+}
+
+fn an_encrypted_volume_goes_there_and_back_as_it_is(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let (source, key) = (here(world, "secret"), Key::raw([9; 32]));
+    let create = Create::zvol(SIZE).key(key.clone());
+    zfs.create(&source, &create).expect("an encrypted zvol");
+    fill(zfs, &source, 1);
+    let one = volume::snapshot(zfs, &source, "one");
+    volume::write(zfs, &source, 2 << 20, &volume::noise(4, 700_000));
+    let two = volume::snapshot(zfs, &source, "two");
+    let raw = SendOptions::full().flags(SendFlags::RAW);
+    let (middle, back) = (there("secret"), here(world, "back"));
+    transfer(zfs, &one, &raw, &other, &at(&middle, "one"));
+    let increment = SendOptions::since(one).flags(SendFlags::RAW);
+    transfer(zfs, &two, &increment, &other, &at(&middle, "two"));
+    let error = other.send(&at(&middle, "one"), &SendOptions::full()).expect_err("no key");
+    assert_eq!(error.kind(), ErrorKind::KeyNotLoaded, "{error}");
+    transfer(&other, &at(&middle, "one"), &raw, zfs, &at(&back, "one"));
+    let increment = SendOptions::since(at(&middle, "one")).flags(SendFlags::RAW);
+    transfer(&other, &at(&middle, "two"), &increment, zfs, &at(&back, "two"));
+    zfs.load_key(&back, &key).expect("the same key");
+    assert_same((zfs, &source), (zfs, &back));
+}
+
+fn the_zfs_command_reads_the_token_of_a_kernel_in_process(world: &World) {
+    let other = other(world);
+    let source = volume::filled(world, "source", SIZE);
+    let one = volume::snapshot(world.zfs(), &source, "one");
+    let full = stream(world.zfs(), &one, &SendOptions::full());
+    let to = at(&there("copy"), "one");
+    let token = interrupt(&other, &to, &full[..full.len() / 2]);
+    let text = other.receive_token(&there("copy")).expect("looked").expect("a token");
+    let printed = command::zfs(&["send", "-nvt", &text]);
+    assert!(printed.contains(&format!("toguid = {:#x}", token.to_guid.get())), "{printed}");
+    assert!(printed.contains(&format!("bytes = {:#x}", token.bytes.get())), "{printed}");
+}
