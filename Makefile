@@ -26,9 +26,11 @@ VM_RUN = tests/vm/run $(if $(GUEST),--guest $(GUEST)) \
 SUITE_SECONDS = 3600
 DEMO_SECONDS = 600
 FUZZ_SECONDS ?= 60
+# What kernel-bench lists: so many datasets below one, or parents times datasets below each.
+SHAPES ?= 1000 10x100 10000 100x100
 
-.PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench install clean \
-	payload-suite payload-tour tools
+.PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench install clean \
+	payload-suite payload-tour payload-bench tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
@@ -102,6 +104,12 @@ bench: tools ## how quick streams are read: against memory, against zstream, and
 	$(CARGO) bench -p zfsvol-benches --bench stream_ratios
 	$(CARGO) bench -p zfsvol-benches --bench stream
 
+kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs list: make kernel-bench ZFS=2.3 SHAPES="1000 100x100"
+	@set -e; for release in $(RELEASES); do \
+		$(VM_RUN) --zfs $$release --mem 6144 --timeout $(SUITE_SECONDS) \
+			--payload $(GUEST_DIR)/bench -- ./listing $(SHAPES); \
+	done
+
 install: ## nothing yet: says so, and fails
 	@echo "There is nothing to install yet: zfsvol is used from Rust, as the crate zfsvol-core. The C library and its header are not built yet."; exit 1
 
@@ -118,6 +126,10 @@ payload-suite: tools
 payload-tour: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour
 	@mkdir -p $(GUEST_DIR)/tour && cp $(GUEST_DIR)/$(HOST)/debug/examples/tour $(GUEST_DIR)/tour
+
+payload-bench: tools
+	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-benches --bin listing
+	@mkdir -p $(GUEST_DIR)/bench && cp $(GUEST_DIR)/$(HOST)/debug/listing $(GUEST_DIR)/bench
 
 tools:
 	@tests/packages cc:gcc

@@ -23,6 +23,8 @@ pub struct Standing {
     pub name: String,
     /// Bytes in a second, in half of the turns more.
     pub bytes_per_second: f64,
+    /// Seconds a turn took: a quarter of the turns fewer, half fewer, three quarters fewer.
+    pub seconds: [f64; 3],
     /// How many times as fast as the first in the same turn: a quarter of the turns below, half below, three quarters below.
     pub ratio: [f64; 3],
 }
@@ -61,6 +63,7 @@ impl<'a> Contest<'a> {
             Standing {
                 name: entrant.name.clone(),
                 bytes_per_second: self.bytes as f64 / quartiles(took.iter().copied())[1],
+                seconds: quartiles(took.iter().copied()),
                 ratio: quartiles(ratios),
             }
         });

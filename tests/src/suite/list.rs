@@ -1,10 +1,9 @@
 //! Listing: order, depth, kinds, roots, properties; by programs, and where programs are not allowed.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use zfsvol_core::kernel::{Cmd, Errno, Host, Ioc, Kernel};
+use zfsvol_core::kernel::{Call, Cmd, Errno, Host, Ioc, Kernel, Observe, Refused};
 use zfsvol_core::property::{DatasetKind, DatasetTypes, PropertySet, Source};
 use zfsvol_core::zfs::{Dataset, List};
 use zfsvol_core::{Bytes, DatasetName, EntityName, ErrorKind, Zfs};
@@ -25,6 +24,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_clone_names_its_origin),
         case(without_channel_programs_the_listing_is_the_same),
         case(many_siblings_are_all_listed).needs(Need::Speed),
+        case(names_alone_open_no_dataset_but_parents),
+        case(names_without_programs_take_one_call_each),
         case(a_listing_takes_few_calls),
         case(a_dataset_destroyed_meanwhile_is_left_out),
         case(one_error_ends_the_listing),
@@ -258,42 +259,30 @@ fn a_clone_names_its_origin(world: &World) {
     assert_eq!(found[0].origin.as_ref(), Some(&origin));
 }
 
-/// A door that counts calls, and through which no program passes if so told.
-#[derive(Debug)]
-struct Door {
-    behind: Arc<dyn Kernel>,
-    programs: bool,
-    calls: AtomicUsize,
-}
-
-impl Door {
-    fn new(zfs: &Zfs, programs: bool) -> Arc<Self> {
-        let behind = Arc::clone(zfs.kernel());
-        Arc::new(Self { behind, programs, calls: AtomicUsize::new(0) })
-    }
-
-    fn zfs(self: &Arc<Self>) -> Zfs {
-        Zfs::from_shared(Arc::clone(self) as Arc<dyn Kernel>)
-    }
-}
-
-impl Kernel for Door {
-    fn ioctl(&self, ioc: Ioc, cmd: &mut Cmd) -> Result<(), Errno> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        match ioc {
-            Ioc::CHANNEL_PROGRAM if !self.programs => Err(Errno::EPERM),
-            _ => self.behind.ioctl(ioc, cmd),
+/// A door that notes what passes, and lets no program through if so told.
+fn door(zfs: &Zfs, programs: bool) -> (Zfs, Arc<Mutex<Vec<Ioc>>>) {
+    let calls: Arc<Mutex<Vec<Ioc>>> = Arc::default();
+    let log = Arc::clone(&calls);
+    let door = Observe::new(Arc::clone(zfs.kernel())).before(move |call| match call {
+        Call::Ioctl { ioc, .. } => {
+            log.lock().expect("the log").push(*ioc);
+            match *ioc {
+                Ioc::CHANNEL_PROGRAM if !programs => Err(Refused::new(Errno::EPERM, "no programs")),
+                _ => Ok(()),
+            }
         }
-    }
+        _ => Ok(()),
+    });
+    (Zfs::new(door), calls)
+}
 
-    fn host(&self) -> &dyn Host {
-        self.behind.host()
-    }
+fn without_programs(world: &World) -> Zfs {
+    door(world.zfs(), false).0
 }
 
 fn without_channel_programs_the_listing_is_the_same(world: &World) {
     let root = forest(world);
-    let door = Door::new(world.zfs(), false).zfs();
+    let door = without_programs(world);
     for types in [ALL, DatasetTypes::SNAPSHOT, DatasetTypes::FILESYSTEM] {
         let what = List::from(root.clone()).types(types).properties(["compression", "version"]);
         let expected = world.zfs().list_all(&what).expect("listed");
@@ -313,7 +302,7 @@ fn many_siblings_are_all_listed(world: &World) {
     }
     let expected: Vec<&str> =
         [root.as_str()].into_iter().chain(names.iter().map(DatasetName::as_str)).collect();
-    let doors = [world.zfs().clone(), Door::new(world.zfs(), false).zfs()];
+    let doors = [world.zfs().clone(), without_programs(world)];
     for (zfs, threads) in doors.iter().zip([1, 7]) {
         let threads = NonZeroUsize::new(threads).expect("not zero");
         let what = List::from(root.clone()).threads(threads);
@@ -324,30 +313,59 @@ fn many_siblings_are_all_listed(world: &World) {
     }
 }
 
-fn a_listing_takes_few_calls(world: &World) {
+/// Twenty file systems below the case's own.
+fn twenty(world: &World) -> DatasetName {
     let root = world.root();
     for number in 0..20 {
         let name = root.child(&format!("d{number}")).expect("a name");
         world.zfs().create_filesystem(&name, &set(&[("canmount", "off")])).expect("created");
     }
-    let calls = |what: &List, names: bool| {
-        let door = Door::new(world.zfs(), true);
-        let found = match names {
-            true => door.zfs().list_names(what).filter_map(Result::ok).count(),
-            false => door.zfs().list(what).filter_map(Result::ok).count(),
-        };
-        assert_eq!(found, 21);
-        door.calls.load(Ordering::Relaxed)
+    root
+}
+
+/// The ioctls of a listing of those, in order.
+fn calls(world: &World, what: &List, programs: bool, names: bool) -> Vec<Ioc> {
+    let (zfs, calls) = door(world.zfs(), programs);
+    let found = match names {
+        true => zfs.list_names(what).filter_map(Result::ok).count(),
+        false => zfs.list(what).filter_map(Result::ok).count(),
     };
+    assert_eq!(found, 21);
+    let calls = calls.lock().expect("the log");
+    calls.clone()
+}
+
+fn names_alone_open_no_dataset_but_parents(world: &World) {
+    let what = List::from(twenty(world));
     // Whether the root is there; and programs for what is below it, and below all that.
-    let names = calls(&List::from(root.clone()), true);
-    assert_eq!(names, 3);
+    let looked = [Ioc::OBJSET_STATS, Ioc::CHANNEL_PROGRAM];
+    let looked_below = [looked.as_slice(), &[Ioc::CHANNEL_PROGRAM]].concat();
+    assert_eq!(calls(world, &what, true, true), looked_below);
+    // Nothing is asked about the lowest level wanted.
+    assert_eq!(calls(world, &what.clone().depth(1), true, true), looked);
+}
+
+fn names_without_programs_take_one_call_each(world: &World) {
+    let what = List::from(twenty(world));
+    // The last one says that there are no more. What each says of itself saves looking below it.
+    let each = [Ioc::DATASET_LIST_NEXT; 21];
+    let refused = [Ioc::OBJSET_STATS, Ioc::CHANNEL_PROGRAM];
+    // What was just created may not have been written yet, and does not know what it takes up.
+    world.zfs().sync_pool(&world.pool(), false).expect("synced");
+    assert_eq!(calls(world, &what, false, true), [refused.as_slice(), &each].concat());
+    assert_eq!(calls(world, &what.depth(1), false, true), [refused.as_slice(), &each].concat());
+}
+
+fn a_listing_takes_few_calls(world: &World) {
+    let root = twenty(world);
     // Each dataset once, and one program: what is below says itself that there is nothing below it. An in-between state of a pool that is being
     // written may ask for one more.
-    let full = calls(&List::from(root.clone()).properties(["used", "x:y"]), false);
-    assert!((22..=23).contains(&full), "{full} calls");
+    let full = List::from(root.clone()).properties(["used", "x:y"]);
     let both = List::from(root).types(ALL ^ DatasetTypes::BOOKMARK);
-    assert!((22..=23).contains(&calls(&both, false)));
+    for what in [full, both] {
+        let calls = calls(world, &what, true, false);
+        assert!((22..=23).contains(&calls.len()), "{calls:?}");
+    }
 }
 
 /// Destroys a dataset after the program that names it, before it is asked about.

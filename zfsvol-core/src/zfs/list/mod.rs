@@ -5,8 +5,9 @@
 //!
 //! | step | looks per dataset | where |
 //! |---|---|---|
-//! | names of children, by a channel program | 1 at the parent | `children.rs` |
-//! | the same by `ZFS_IOC_DATASET_LIST_NEXT`, where programs are not allowed | 1 at the parent and 1 at the child, which gives its properties too | `children.rs` |
+//! | names of children, by a channel program | 1 at the parent for each child, none where the parent is mounted | `children.rs` |
+//! | the same by `ZFS_IOC_DATASET_LIST_NEXT`, where programs are not allowed or would run long | 1 at the parent and 1 at the child, which gives its properties, and whether anything is below it | `children.rs` |
+//! | that there is nothing below a dataset known by name alone | 1 | `children.rs` |
 //! | properties, by `ZFS_IOC_OBJSET_STATS`; they say whether there are children and snapshots at all | 1 | `fetch.rs` |
 //! | snapshots, by `ZFS_IOC_SNAPSHOT_LIST_NEXT` | 1 at the dataset and 1 at the snapshot | `fetch.rs` |
 
@@ -220,7 +221,8 @@ impl Zfs {
         self.list(what).collect()
     }
 
-    /// Lists names alone, in the same order, for less: file systems and zvols are not opened unless only one of the two kinds is wanted.
+    /// Lists names alone, in the same order, for less: of each dataset the kernel is asked at most what is below it, and nothing of those at the
+    /// lowest level that [`List::depth`] leaves. Where only one of file systems and zvols is wanted, each must be looked at.
     /// Properties that `what` wants are left out.
     ///
     /// # Errors
