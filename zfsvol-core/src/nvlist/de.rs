@@ -13,6 +13,9 @@ use super::{DeError, Iter, NvList, NvString, Value, typed};
 /// if it fits the field, a pair without value is `true`, pairs that the struct does not have are passed over. Strings are
 /// borrowed from the list where the struct borrows.
 ///
+/// Structs and maps may be flattened (`#[serde(flatten)]`), but not with an [`NvList`] or a [`Value`] in them: serde keeps what it flattens in
+/// a form that has lost the pair types, and reading them is an error.
+///
 /// # Errors
 ///
 /// When a pair is missing, has another type, or does not fit; the error names the pair and those around it.

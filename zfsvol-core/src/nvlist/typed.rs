@@ -56,7 +56,10 @@ impl Serialize for Bytes<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub mod flag {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use std::fmt;
+
+    use serde::de::Visitor;
+    use serde::{Deserializer, Serializer};
 
     /// Serialises `true` as a pair without value and `false` as nothing.
     ///
@@ -73,7 +76,30 @@ pub mod flag {
     ///
     /// Those of the deserialiser.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-        bool::deserialize(deserializer)
+        // What is flattened is kept as it came, which only a format that shows types does.
+        match deserializer.is_human_readable() {
+            true => deserializer.deserialize_any(Flag),
+            false => deserializer.deserialize_bool(Flag),
+        }
+    }
+
+    struct Flag;
+
+    impl Visitor<'_> for Flag {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a pair without value")
+        }
+
+        fn visit_bool<E>(self, flag: bool) -> Result<bool, E> {
+            Ok(flag)
+        }
+
+        /// What `#[serde(flatten)]` makes of a pair without value.
+        fn visit_unit<E>(self) -> Result<bool, E> {
+            Ok(true)
+        }
     }
 }
 

@@ -259,3 +259,71 @@ fn lists_nested_as_deep_as_decoding_allows_survive_json() {
     assert_eq!(serde_json::from_str::<NvList>(&json).unwrap(), list);
     assert_eq!(NvList::from_bytes(&list.to_bytes().unwrap()).unwrap(), list);
 }
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Flattened<T> {
+    id: u64,
+    #[serde(flatten)]
+    inner: T,
+    #[serde(flatten)]
+    rest: BTreeMap<String, u64>,
+}
+
+#[test]
+fn flattened_fields_stand_beside_the_others() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        #[serde(default, with = "nvlist::flag")]
+        defer: bool,
+        #[serde(default, with = "nvlist::flag")]
+        force: bool,
+        name: String,
+        small: i8,
+        maybe: Option<u32>,
+        guids: Vec<u64>,
+        #[serde(with = "nvlist::byte_array")]
+        record: Vec<u8>,
+        child: Child,
+        nothing: (),
+        mode: Mode,
+    }
+    let flattened = Flattened {
+        id: 1,
+        inner: Inner {
+            defer: true,
+            force: false,
+            name: "tank".into(),
+            small: -3,
+            maybe: None,
+            guids: vec![1, 2],
+            record: vec![0, 255],
+            child: Child { id: 3, children: vec![Child { id: 4, children: vec![] }] },
+            nothing: (),
+            mode: Mode::Named { x: 4 },
+        },
+        rest: BTreeMap::from([("quota".into(), 5)]),
+    };
+    let list = to_nvlist(&flattened).unwrap();
+    let names: Vec<&str> = list.iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        ["id", "defer", "name", "small", "guids", "record", "child", "nothing", "mode", "quota"]
+    );
+    assert_eq!(from_nvlist::<Flattened<Inner>>(&list).unwrap(), flattened);
+}
+
+#[test]
+fn trees_in_flattened_fields_are_written_and_not_read() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        tree: NvList,
+    }
+    let inner = Inner { tree: [("guid", 1_u64)].into_iter().collect() };
+    let list = to_nvlist(&Flattened { id: 1, inner, rest: BTreeMap::new() }).unwrap();
+    assert_eq!(list.get_list("tree").and_then(|tree| tree.get_u64("guid")), Some(1));
+    let error = from_nvlist::<Flattened<Inner>>(&list).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"the list does not have the shape it should: key "guid" is no name and type, such as "guid:uint64""#
+    );
+}
