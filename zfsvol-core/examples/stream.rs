@@ -3,7 +3,8 @@
 //!     stream dump FILE|-                    what is in it, record by record, as `zstream dump -v` prints it
 //!     stream verify FILE|-                  whether it is sound
 //!     stream token TOKEN                    what a resume token says
-//!     stream extract FILE... --to DISK      rebuilds a zvol from a full stream and increments
+//!     stream list FILE...                   the files of a file system, from a full stream and increments
+//!     stream extract FILE... --to DISK      rebuilds a zvol from a full stream and increments; a file, with --path
 //!
 //! `--json` prints for programs: an object a line. Exit status: 0 sound, 1 damaged, 2 cannot read; the reason is on standard error.
 
@@ -18,8 +19,8 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use zfsvol_core::stream::{
-    Begin, Record, RecordType, ResumeToken, StreamError, StreamReader, Summary, TokenError,
-    Verifier, ZvolImage,
+    Begin, FileImage, FileTree, ReadSource, Record, RecordType, ResumeToken, StreamError,
+    StreamReader, Summary, TokenError, Verifier, ZvolImage,
 };
 
 /// What is read at once.
@@ -47,10 +48,18 @@ enum Command {
     Verify { file: PathBuf },
     /// Print what a resume token says
     Token { token: String },
-    /// Rebuild a zvol from a full stream and increments, in their order
+    /// List the files of a file system, from a full stream and increments in their order
+    List {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Rebuild a zvol, or a file of a file system, from a full stream and increments in their order
     Extract {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The file of the file system, as `list` shows it; the streams are read twice
+        #[arg(long)]
+        path: Option<PathBuf>,
         /// Where to; a file that is not there yet
         #[arg(long, value_name = "DISK")]
         to: PathBuf,
@@ -65,7 +74,9 @@ fn main() -> ExitCode {
         Command::Dump { file } => dump(file, json),
         Command::Verify { file } => verify(file, json),
         Command::Token { token } => show_token(token, json),
-        Command::Extract { files, to } => extract(files, to, json),
+        Command::List { files } => list(files, json),
+        Command::Extract { files, path: None, to } => extract(files, to, json),
+        Command::Extract { files, path: Some(path), to } => extract_file(files, path, to, json),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // Whoever read the output, as `head` does, has seen enough.
@@ -243,16 +254,11 @@ fn show_token(text: &str, json: bool) -> Outcome {
 }
 
 fn extract(files: &[PathBuf], disk: &Path, json: bool) -> Outcome {
-    let target = File::options().read(true).write(true).create_new(true).open(disk);
-    let target = target.map_err(|error| format!("cannot make '{}': {error}", disk.display()))?;
-    let image = match apply_all(files, ZvolImage::new(target)) {
-        Ok(image) => image,
-        Err(error) => {
-            // Half a disk looks like a whole one.
-            let _ = fs::remove_file(disk);
-            return Err(error);
-        }
-    };
+    let image = onto_new(disk, |target| {
+        let mut image = ZvolImage::new(target);
+        for_each(files, |reader| image.apply(reader))?;
+        Ok(image)
+    })?;
     let (guid, written) = (image.guid(), image.written());
     let length = image.into_disk().metadata()?.len();
     let mut output = io::stdout();
@@ -267,18 +273,73 @@ fn extract(files: &[PathBuf], disk: &Path, json: bool) -> Outcome {
     Ok(())
 }
 
-fn apply_all(
+fn tree_of(files: &[PathBuf]) -> Result<FileTree, Box<dyn Error>> {
+    let mut tree = FileTree::new();
+    for_each(files, |reader| tree.apply(reader))?;
+    Ok(tree)
+}
+
+fn list(files: &[PathBuf], json: bool) -> Outcome {
+    let mut lines = Vec::new();
+    tree_of(files)?.walk(|file| {
+        let target = file.target.map(|target| target.display().to_string());
+        lines.push(if json {
+            let (path, kind) = (file.path.display().to_string(), file.kind.to_string());
+            json!({ "path": path, "kind": kind, "object": file.object, "size": file.size,
+                "mode": file.mode, "uid": file.uid, "gid": file.gid, "links": file.links,
+                "modified": file.modified, "target": target })
+            .to_string()
+        } else {
+            let arrow = target.map(|target| format!(" -> {target}")).unwrap_or_default();
+            let (kind, mode, size) = (file.kind, file.mode, file.size);
+            format!("{kind} {mode:04o} {size:>12} {}{arrow}", file.path.display())
+        });
+    })?;
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    lines.iter().try_for_each(|line| writeln!(output, "{line}"))?;
+    Ok(output.flush()?)
+}
+
+fn extract_file(files: &[PathBuf], path: &Path, to: &Path, json: bool) -> Outcome {
+    let found = tree_of(files)?.find(path)?;
+    let (object, size) = found.ok_or_else(|| format!("there is no '{}'", path.display()))?;
+    onto_new(to, |target| {
+        let mut image = FileImage::new(target, object);
+        for_each(files, |reader| image.apply(reader))?;
+        Ok(image.finish(size)?)
+    })?;
+    let mut output = io::stdout();
+    if json {
+        writeln!(output, "{}", json!({ "object": object, "bytes": size }))?;
+    } else {
+        writeln!(output, "{}: {}", to.display(), zfsvol_core::Bytes::new(size))?;
+    }
+    Ok(())
+}
+
+/// Has something made onto a new file, which goes again when that fails: half a one looks like a whole one.
+fn onto_new<T>(
+    path: &Path,
+    make: impl FnOnce(File) -> Result<T, Box<dyn Error>>,
+) -> Result<T, Box<dyn Error>> {
+    let target = File::options().read(true).write(true).create_new(true).open(path);
+    let target = target.map_err(|error| format!("cannot make '{}': {error}", path.display()))?;
+    make(target).inspect_err(|_| drop(fs::remove_file(path)))
+}
+
+/// Does something with each stream, in turn.
+fn for_each(
     files: &[PathBuf],
-    mut image: ZvolImage<File>,
-) -> Result<ZvolImage<File>, Box<dyn Error>> {
+    mut apply: impl FnMut(&mut StreamReader<ReadSource<Box<dyn Read>>>) -> Result<(), StreamError>,
+) -> Outcome {
     for file in files {
         let (input, length) = open(file)?;
         let bar = progress_bar(length)?.with_message(file.display().to_string());
         let input = io::BufReader::with_capacity(READ_BYTES, bar.wrap_read(input));
-        image.apply(&mut StreamReader::new(input))?;
+        apply(&mut StreamReader::new(Box::new(input)))?;
         bar.finish_and_clear();
     }
-    Ok(image)
+    Ok(())
 }
 
 /// A summary, a line for each thing there is to say.

@@ -160,3 +160,21 @@ fn a_zvol_is_extracted_and_half_a_one_is_not_left() {
     assert!(err.contains("it is of another snapshot"), "{err}");
     assert!(!other.exists());
 }
+
+#[test]
+fn files_are_listed_and_one_extracted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let streams = [fixture("2.3/full.zfs"), fixture("2.3/incremental.zfs")];
+    let [full, increment] = streams.each_ref().map(|stream| path(stream));
+    let (status, out, err) = parts(&stream(&["list", full, increment]));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert!(out.contains("\n- 0644         9000 folder/new\n"), "{out}");
+    assert!(out.contains("\nl 0777            4 link -> text\n"), "{out}");
+    let to = folder.path().join("new");
+    let extract = |of| ["extract", full, increment, "--path", of, "--to", path(&to)];
+    let (status, out, _) = parts(&stream(&extract("folder/new")));
+    assert_eq!(status, Some(0), "{out}");
+    assert_eq!(fs::read(&to).expect("a file").len(), 9000);
+    let (status, _, err) = parts(&stream(&extract("folder/none")));
+    assert_eq!((status, err.as_str()), (Some(2), "stream: there is no 'folder/none'\n"));
+}

@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use zfsvol_core::name::DatasetName;
 use zfsvol_core::nvlist::ByteOrder;
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::stream::{
-    Begin, BeginFlags, Compression, End, Free, HeaderType, Object, ObjectType, Package, Record,
-    STREAM_MAGIC, SendFlags, StreamFeatures, StreamName, StreamReader, StreamWriter, Write,
-    ZvolImage, cut, decompress, drop_record, join, recompress, split, verify_bytes,
+    Begin, BeginFlags, Compression, End, FileImage, FileKind, FileTree, Free, HeaderType, Object,
+    ObjectType, Package, Record, STREAM_MAGIC, SendFlags, StreamFeatures, StreamName, StreamReader,
+    StreamWriter, Write, ZvolImage, cut, decompress, drop_record, join, recompress, split,
+    verify_bytes,
 };
 use zfsvol_core::zfs::{MountOptions, ReceiveOptions, Received, SendOptions};
 use zfsvol_core::{Bytes, Guid, Result, SnapshotName};
@@ -37,6 +39,9 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_is_recompressed_is_received_as_it_was),
         case(what_is_decompressed_is_received_as_it_was),
         case(files_are_the_same_once_their_stream_is_recompressed)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(the_files_of_a_stream_are_those_of_the_file_system)
             .needs(Need::RealModule)
             .needs(Need::Root),
         case(increments_joined_are_received_as_one_package)
@@ -142,18 +147,20 @@ fn what_is_decompressed_is_received_as_it_was(world: &World) {
     }
 }
 
+/// Mounts a file system below the case's folder.
+fn mounted(world: &World, dataset: &DatasetName) -> PathBuf {
+    let path = world.scratch().join("mnt").join(dataset.as_str().replace('/', "-"));
+    let mountpoint = PropertySet::new().with("mountpoint", path.to_str().expect("a path"));
+    world.zfs().set_properties(dataset, &mountpoint.expect("a property")).expect("set");
+    world.zfs().mount(dataset, &MountOptions::default()).expect("mounted");
+    path
+}
+
 fn files_are_the_same_once_their_stream_is_recompressed(world: &World) {
-    let mounted = |dataset: &DatasetName| -> PathBuf {
-        let path = world.scratch().join("mnt").join(dataset.as_str().replace('/', "-"));
-        let mountpoint = PropertySet::new().with("mountpoint", path.to_str().expect("a path"));
-        world.zfs().set_properties(dataset, &mountpoint.expect("a property")).expect("set");
-        world.zfs().mount(dataset, &MountOptions::default()).expect("mounted");
-        path
-    };
     let files = expect::file_system(world, "files");
     let lz4 = PropertySet::new().with("compression", "lz4").expect("a property");
     world.zfs().set_properties(&files, &lz4).expect("set");
-    let folder = mounted(&files);
+    let folder = mounted(world, &files);
     fs::create_dir(folder.join("folder")).expect("a folder");
     let contents = [
         ("small", text(1, 90)),
@@ -174,13 +181,101 @@ fn files_are_the_same_once_their_stream_is_recompressed(world: &World) {
     for (name, compression) in [("zstd", Compression::ZSTD), ("off", Compression::OFF)] {
         let changed = recompress(&mut StreamReader::from_bytes(&stream), Vec::new(), compression)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let copy = mounted(&received(world, name, &changed));
+        let copy = mounted(world, &received(world, name, &changed));
         for (file, content) in &contents {
             assert!(fs::read(copy.join(file)).expect("read") == *content, "{name}: {file}");
         }
         let many = fs::read_dir(copy.join("folder")).expect("a folder").count();
         assert_eq!(many, 303, "{name}");
     }
+}
+
+/// `path mode size` of everything below a folder, as the kernel says it.
+fn listed(folder: &Path, below: &Path, lines: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let metadata = fs::symlink_metadata(&path).expect("metadata");
+        let name = path.strip_prefix(below).expect("below").display().to_string();
+        let (mode, size) = (metadata.mode(), metadata.size());
+        let (uid, links, time) = (metadata.uid(), metadata.nlink(), metadata.mtime());
+        lines.push(format!("{name} {mode:o} {size} {uid} {links} {time}"));
+        if metadata.is_dir() {
+            listed(&path, below, lines);
+        }
+    }
+}
+
+/// The same, as the streams say it.
+fn told(tree: &FileTree) -> Vec<String> {
+    let mut lines = Vec::new();
+    let told = tree.walk(|file| {
+        let kind = match file.kind {
+            FileKind::File => 0o100_000,
+            FileKind::Directory => 0o040_000,
+            FileKind::Link => 0o120_000,
+            FileKind::Pipe => 0o010_000,
+            other => panic!("{}: {other:?}", file.path.display()),
+        };
+        let (name, mode, size) = (file.path.display(), file.mode | kind, file.size);
+        let (uid, links, time) = (file.uid, file.links, file.modified);
+        lines.push(format!("{name} {mode:o} {size} {uid} {links} {time}"));
+    });
+    told.expect("listed");
+    lines.sort();
+    lines
+}
+
+fn the_files_of_a_stream_are_those_of_the_file_system(world: &World) {
+    let files = expect::file_system(world, "files");
+    let lz4 = PropertySet::new().with("compression", "lz4").expect("a property");
+    world.zfs().set_properties(&files, &lz4).expect("set");
+    let folder = mounted(world, &files);
+    // Names of more than 49 bytes, and many of them: directories that are no longer one block.
+    let long = "a name that is longer than what fits into a small table of names";
+    fs::create_dir_all(folder.join("a/b").join(long)).expect("folders");
+    for number in 0..600 {
+        fs::write(folder.join(format!("a/{long} {number}")), [7; 600]).expect("written");
+        fs::write(folder.join(format!("a/b/{number}")), "").expect("written");
+    }
+    fs::write(folder.join("data"), volume::noise(3, 300_000)).expect("written");
+    std::os::unix::fs::symlink("a/b", folder.join("link")).expect("a link");
+    fs::hard_link(folder.join("data"), folder.join("a/again")).expect("a name");
+    let mode = fs::Permissions::from_mode(0o4751);
+    fs::set_permissions(folder.join("data"), mode).expect("set");
+    let mut tree = FileTree::new();
+    let mut streams = Vec::new();
+    let mut base = None;
+    let flags = SendFlags::COMPRESS | SendFlags::EMBED | SendFlags::LARGE_BLOCK;
+    for (step, name) in ["one", "two"].into_iter().enumerate() {
+        if step == 1 {
+            fs::remove_dir_all(folder.join("a/b")).expect("removed");
+            fs::rename(folder.join("a"), folder.join("c")).expect("renamed");
+            (0..500).for_each(|number| {
+                fs::remove_file(folder.join(format!("c/{long} {number}"))).expect("removed");
+            });
+            let data = fs::File::options().write(true).open(folder.join("data")).expect("open");
+            data.set_len(200_000).expect("cut");
+        }
+        let mut expected = Vec::new();
+        listed(&folder, &folder, &mut expected);
+        expected.sort();
+        let snapshot = volume::snapshot(world.zfs(), &files, name);
+        let options = base.map_or_else(SendOptions::full, SendOptions::since).flags(flags);
+        let stream = send(world, &snapshot, &options);
+        base = Some(snapshot);
+        tree.apply(&mut StreamReader::from_bytes(&stream)).expect("applied");
+        assert_eq!(told(&tree), expected, "{name}");
+        streams.push(stream);
+    }
+    let (object, size) = tree.find("data").expect("looked").expect("found");
+    let path = world.scratch().join("extracted");
+    let file = fs::File::options().read(true).write(true).create_new(true).open(&path);
+    let mut image = FileImage::new(file.expect("a file"), object);
+    for stream in &streams {
+        image.apply(&mut StreamReader::from_bytes(stream)).expect("applied");
+    }
+    image.finish(size).expect("finished");
+    assert!(fs::read(path).expect("read") == fs::read(folder.join("data")).expect("read"));
 }
 
 /// Two snapshots of a zvol, and the streams that make them.

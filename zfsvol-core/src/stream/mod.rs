@@ -8,7 +8,7 @@
 //! | made, or made anew | [`StreamWriter`] |
 //! | what is in a package | [`Package`], [`split`], [`join`] |
 //! | made of another | [`recompress`], [`decompress`], [`cut`], [`drop_record`], [`filter`] |
-//! | what is in it | [`ZvolImage`] rebuilds a zvol, [`Changes`] lists objects and ranges |
+//! | what it holds | [`ZvolImage`] rebuilds a zvol, [`FileTree`] lists files and [`FileImage`] rebuilds one, [`Changes`] lists objects and ranges |
 //! | where did a receive stop | [`ResumeToken`] |
 //! | what does it begin with | [`BeginRecord`] |
 //!
@@ -20,14 +20,18 @@
 //! what is in it, an END, the streams, and an END. Numbers are in the byte order of the machine that sent. Every record but BEGIN
 //! carries the [`Fletcher4`] of all before it. OpenZFS 2.4 `include/sys/zfs_ioctl.h`, `dmu_replay_record_t`.
 
+mod attributes;
 mod begin;
+mod changes;
 mod checksum;
 pub(crate) mod codec;
-mod content;
+mod disk;
 mod dump;
 mod error;
 mod fields;
+mod file_tree;
 mod header;
+mod image;
 mod kind;
 mod machine;
 mod package;
@@ -41,14 +45,18 @@ mod token;
 mod transform;
 mod verify;
 mod writer;
+mod zap;
 
 pub use begin::{
     BEGIN_RECORD_BYTES, BeginFlags, BeginRecord, BeginRecordError, HeaderType, StreamFeatures,
 };
+pub use changes::{Changes, ObjectChanges, Ranges};
 pub use checksum::{Checksum, ChecksumKernel, Fletcher4};
-pub use content::{Changes, Disk, ObjectChanges, Ranges, ZvolImage};
+pub use disk::Disk;
 pub use error::{Problem, StreamError};
+pub use file_tree::{FileEntry, FileKind, FileTree, FileTreeError};
 pub use header::{Header, RECORD_BYTES};
+pub use image::{FileImage, ZvolImage};
 pub use kind::{Compression, ObjectType};
 pub use machine::{BEGIN_PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX};
 pub use package::{Named, Package, PackagedDataset, PackagedValue, join, split};

@@ -8,6 +8,7 @@ use crate::nvlist::ByteOrder;
 
 mod content;
 mod damage;
+mod files;
 mod fixtures;
 mod package;
 mod random;
