@@ -2,7 +2,7 @@
 //!
 //! | layer | module | what it does |
 //! |---|---|---|
-//! | volumes | [`volume`] | names and owners of volumes, which snapshots to keep |
+//! | volumes | [`volume`] | volumes that have an owner, and move |
 //! | operations | [`zfs`] | a typed request becomes an nvlist; an errno and an error list become an [`Error`] |
 //! | the door | [`kernel`] | one trait, [`kernel::Kernel`], one method that carries every ioctl |
 //! | a kernel in this process | [`embedded`] | answers the same ioctls, with no root and no module |

@@ -22,6 +22,7 @@ mod pool;
 mod privilege;
 mod program;
 mod property;
+mod push;
 mod quota;
 mod receive;
 mod send;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Case> {
         transfer::cases(),
         chain::cases(),
         diff::cases(),
+        push::cases(),
         pool::cases(),
         import::cases(),
         vdev::cases(),

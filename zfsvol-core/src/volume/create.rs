@@ -3,9 +3,10 @@
 use uuid::Uuid;
 
 use super::event::VolumeEventKind::{Created, Destroyed, Renamed};
+use super::keep::TAG_PREFIX;
 use super::node::no_such_volume;
 use super::{Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{BusyReason, Error, ErrorKind, Result};
 use crate::property::{PropertySet, PropertyValue, ZvolSize};
 use crate::units::Bytes;
 use crate::zfs::{Create, Key, TreeDestroyed, Zfs};
@@ -169,15 +170,20 @@ impl Node {
     /// - [`ErrorKind::Busy`]: it is mounted or open, a snapshot is held, or has a clone; [`Error::failures`] says which.
     /// - [`ErrorKind::Denied`], [`ErrorKind::PoolSuspended`].
     pub fn destroy(&self, name: &VolumeName) -> Result<bool> {
-        match self.owned(DESTROY, name) {
+        let volume = match self.owned(DESTROY, name) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            owned => owned.map(drop)?,
-        }
+            owned => owned?,
+        };
         let dataset = self.dataset(name)?;
-        let destroyed = self
-            .zfs()
-            .destroy_recursive(&dataset)
-            .map_err(|error| error.with_operation(DESTROY).with_target(name.as_str()))?;
+        let told = |error: Error| error.with_operation(DESTROY).with_target(name.as_str());
+        let destroyed = match self.zfs().destroy_recursive(&dataset) {
+            Err(error) if is_kept_for_pushes_alone(&error) => {
+                self.let_go_of_all(&volume).map_err(told)?;
+                self.zfs().destroy_recursive(&dataset)
+            }
+            destroyed => destroyed,
+        };
+        let destroyed = destroyed.map_err(told)?;
         let was_there = destroyed != TreeDestroyed::Absent;
         if was_there {
             self.tell(&VolumeEvent::new(name, Destroyed));
@@ -218,4 +224,14 @@ pub(super) fn owned_properties(
 ) -> Result<PropertySet> {
     // The root is read-only, so that only what says otherwise can be written.
     ownership.write(properties)?.with("readonly", false)
+}
+
+/// Whether nothing is in the way but the engine's own holds: without the volume there is nothing to push.
+fn is_kept_for_pushes_alone(error: &Error) -> bool {
+    let is_ours = |reason: &BusyReason| match reason {
+        BusyReason::Holds(tags) => tags.iter().all(|tag| tag.starts_with(TAG_PREFIX)),
+        _ => false,
+    };
+    !error.failures().is_empty()
+        && error.failures().iter().all(|one| !one.busy.is_empty() && one.busy.iter().all(is_ours))
 }

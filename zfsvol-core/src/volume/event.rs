@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::VolumeName;
 use crate::units::Bytes;
 
@@ -42,6 +44,22 @@ pub enum VolumeEventKind {
     Mounted,
     /// It is not mounted any more.
     Unmounted,
+    /// That node's copy of it is up to date.
+    Pushed {
+        /// The node.
+        to: Uuid,
+    },
+    /// This snapshot of it came from its owner.
+    Received(String),
+    /// That node owns it now.
+    HandedOver {
+        /// The node.
+        to: Uuid,
+    },
+    /// This node owns it now, because its owner was said to be gone.
+    TakenOver,
+    /// Another node had taken it over: what was written here since is in this volume.
+    SetAside(VolumeName),
 }
 
 impl VolumeEvent {

@@ -1,8 +1,9 @@
 //! [`Node`]: a UUID and a root dataset, and every volume below it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -30,6 +31,20 @@ struct Inner {
     root: DatasetName,
     id: Uuid,
     listener: Option<Listener>,
+    /// The volumes that are being pushed, received or handed over.
+    moving: Mutex<BTreeSet<Uuid>>,
+}
+
+/// That nobody else in this process moves a volume, while it lives.
+pub(super) struct Alone {
+    node: Node,
+    id: Uuid,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.node.moving().remove(&self.id);
+    }
 }
 
 /// How to open a node.
@@ -123,7 +138,13 @@ impl Node {
             found => found,
         };
         check_root(&zfs, &root, id, &options, &found.map_err(told)?).map_err(told)?;
-        Ok(Self(Arc::new(Inner { zfs, root, id, listener: options.listener })))
+        Ok(Self(Arc::new(Inner {
+            zfs,
+            root,
+            id,
+            listener: options.listener,
+            moving: Mutex::default(),
+        })))
     }
 
     /// The node's UUID.
@@ -171,6 +192,24 @@ impl Node {
         found.ok_or_else(|| no_such_volume(operation, name))
     }
 
+    /// Has this volume to itself: two pushes of one volume would be in each other's way, and a handoff must not overtake either.
+    pub(super) fn alone(
+        &self,
+        operation: &'static str,
+        name: &VolumeName,
+        id: Uuid,
+    ) -> Result<Alone> {
+        if self.moving().insert(id) {
+            return Ok(Alone { node: self.clone(), id });
+        }
+        let reason = "it is being pushed, received or handed over";
+        Err(Error::new(ErrorKind::InProgress, operation, reason).with_target(name.as_str()))
+    }
+
+    fn moving(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.0.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn tell(&self, event: &VolumeEvent) {
         if let Some(listener) = &self.0.listener {
             listener(event);
@@ -180,13 +219,13 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { zfs, root, id, listener } = &*self.0;
+        let Inner { zfs, root, id, listener, moving: _ } = &*self.0;
         f.debug_struct("Node")
             .field("zfs", zfs)
             .field("root", root)
             .field("id", id)
             .field("listens", &listener.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -77,6 +77,7 @@ pub use send::{ResumePoint, SendBase, SendOptions, SendProgress, SendStream, Sen
 pub use snapshot::Destroy;
 pub use space::Space;
 pub use topology::{ASHIFT_RANGE, AllocationClass, Draid, Redundancy, Topology, VdevSpec};
+pub(crate) use transfer::Worker;
 pub use transfer::{CancelHandle, Progress, Transfer};
 pub use vdev::{NewDevice, Offline};
 pub use vdev_status::{

@@ -24,7 +24,7 @@ pub(super) use pump::{
     Endpoint, Flow, from_endpoint, read_from_endpoint, to_channel, to_endpoint, to_writer,
     write_all,
 };
-pub(super) use worker::Worker;
+pub(crate) use worker::Worker;
 
 /// How long dropping an unfinished transfer waits for the kernel to give up, which takes it a moment. It can take long when the pool
 /// is suspended or the start of a large receive is thrown away; then the thread is left to end by itself.

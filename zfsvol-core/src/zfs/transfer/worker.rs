@@ -9,17 +9,14 @@ use nix::sys::signal::{SigSet, Signal};
 
 /// A thread and what it will return.
 #[derive(Debug)]
-pub(in crate::zfs) struct Worker<T> {
+pub(crate) struct Worker<T> {
     thread: JoinHandle<T>,
     ended: Arc<Latch>,
 }
 
 impl<T> Worker<T> {
     /// Starts `work` in a thread of its own. A name has at most 15 bytes.
-    pub(in crate::zfs) fn start(
-        name: &str,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<Self>
+    pub(crate) fn start(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self>
     where
         T: Send + 'static,
     {
@@ -34,12 +31,12 @@ impl<T> Worker<T> {
     }
 
     /// Whether the work is done.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         *self.ended.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the work is done, at most so long. Says whether it is.
-    pub(in crate::zfs) fn wait_for(&self, most: Duration) -> bool {
+    pub(crate) fn wait_for(&self, most: Duration) -> bool {
         let open = self.ended.open.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = self.ended.opened.wait_timeout_while(open, most, |open| !*open);
         *wait.unwrap_or_else(PoisonError::into_inner).0
@@ -49,7 +46,7 @@ impl<T> Worker<T> {
     ///
     /// # Errors
     /// The message of its panic.
-    pub(in crate::zfs) fn join(self) -> Result<T, String> {
+    pub(crate) fn join(self) -> Result<T, String> {
         self.thread.join().map_err(|payload| {
             let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
             text.or_else(|| payload.downcast_ref::<String>().cloned())

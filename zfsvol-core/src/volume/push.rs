@@ -1,0 +1,359 @@
+//! Push: bring another node's copy of a volume up to date.
+
+use std::sync::Arc;
+
+use super::job::{Control, Job, Outgoing, Phase, cancelled};
+use super::keep::{PUSH_PREFIX, push_snapshot_name};
+use super::peer::{Incoming, Peer, PeerVolume, VolumeId};
+use super::snapshot::ENGINE_PREFIX;
+use super::{
+    Bandwidth, Node, VolumeEvent, VolumeEventKind, VolumeInfo, VolumeName, VolumeSnapshot,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::SnapshotName;
+use crate::property::{Properties, Property, PropertyInfo, PropertyScope, PropertySet, Source};
+use crate::stream::{ResumeToken, SendFlags};
+use crate::units::{Bytes, Guid};
+use crate::zfs::{SendBase, SendOptions, SendStream};
+
+const PUSH: &str = "push the volume";
+
+/// Properties of a volume that a replica does not get: they are about where it is, or come with the stream.
+const LEFT_OUT: [&str; 10] = [
+    "canmount",
+    "encryption",
+    "keyformat",
+    "keylocation",
+    "mountpoint",
+    "pbkdf2iters",
+    "readonly",
+    "refreservation",
+    "reservation",
+    "volsize",
+];
+
+/// How to push.
+#[derive(Clone, Debug, Default)]
+pub struct PushOptions {
+    bandwidth: Option<Bandwidth>,
+}
+
+impl PushOptions {
+    /// As fast as it goes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No faster than this, together with all other pushes that have the same limit.
+    #[must_use]
+    pub fn bandwidth(mut self, limit: &Bandwidth) -> Self {
+        self.bandwidth = Some(limit.clone());
+        self
+    }
+}
+
+/// What a push did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pushed {
+    /// The snapshot that both sides have now, and the next push begins from.
+    pub snapshot: Guid,
+    /// The snapshots that were sent, from oldest to newest. Empty when the peer had everything.
+    pub sent: Vec<String>,
+    /// Bytes of the streams that were sent.
+    pub bytes: Bytes,
+}
+
+impl Node {
+    /// Brings the peer's copy of a volume up to date, in the background: with every snapshot that the volume has and the peer has not, since the newest that both have,
+    /// and with what was written after the last of them. The first push sends everything.
+    ///
+    /// What both have is found by GUID, whatever it is called, among this node's snapshots and the bookmarks of those that are gone. An
+    /// interrupted push goes on where it stopped. Encrypted volumes are sent as they are on disk; the peer needs no key.
+    ///
+    /// It takes a snapshot for the purpose when anything was written. Both sides hold the newest one that they have in common (tag
+    /// `zfsvol:push:` and the other node's UUID) and destroy those before it.
+    ///
+    /// # Errors
+    /// At once, or from [`Job::wait`]:
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::NotOwner`]: also when the peer says that it owns the volume, or knows of a later owner.
+    /// - [`ErrorKind::Exists`]: the peer has something else of that name.
+    /// - [`ErrorKind::DestinationModified`]: the peer's copy was written to behind its back. [`ErrorKind::BaseMissing`]: the two have
+    ///   nothing in common any more. Destroy the copy there, and push again.
+    /// - [`ErrorKind::InProgress`]: the volume is being pushed or handed over already.
+    /// - [`ErrorKind::Cancelled`]; as [`Zfs::send`](crate::Zfs::send) and [`Zfs::receive`](crate::Zfs::receive).
+    pub fn push(
+        &self,
+        name: &VolumeName,
+        peer: &Arc<dyn Peer>,
+        options: &PushOptions,
+    ) -> Result<Job<Pushed>> {
+        let volume = self.owned(PUSH, name)?;
+        let (node, peer, options) = (self.clone(), Arc::clone(peer), options.clone());
+        Job::start(PUSH, move |control| {
+            let _alone = node.alone(PUSH, &volume.name, volume.ownership.id)?;
+            let pushed =
+                Push { node: &node, peer: &*peer, options: &options, control }.run(&volume)?;
+            node.tell(&VolumeEvent::new(&volume.name, VolumeEventKind::Pushed { to: peer.node() }));
+            Ok(pushed)
+        })
+    }
+}
+
+/// One push, by whoever has the volume to himself.
+pub(super) struct Push<'a> {
+    pub(super) node: &'a Node,
+    pub(super) peer: &'a dyn Peer,
+    pub(super) options: &'a PushOptions,
+    pub(super) control: &'a Control,
+}
+
+/// A snapshot that the peer lacks, and what it is sent from.
+struct Step {
+    snapshot: VolumeSnapshot,
+    base: Option<SendBase>,
+}
+
+impl Push<'_> {
+    /// Sends what the peer lacks, one snapshot after the other, until it lacks nothing; looks again after each, so that it does not matter
+    /// what was sent before and by whom.
+    pub(super) fn run(&self, volume: &VolumeInfo) -> Result<Pushed> {
+        let told = |error: Error| error.with_operation(PUSH).with_target(volume.name.as_str());
+        let mut sent = Vec::new();
+        let mut target = None;
+        let id = VolumeId { id: volume.ownership.id, name: volume.name.clone() };
+        loop {
+            self.control.enter(PUSH, Phase::Comparing).map_err(told)?;
+            let there = self.peer.look(&id).map_err(told)?;
+            if let Some(there) = &there {
+                self.check_owner(volume, there).map_err(told)?;
+            }
+            if let Some(resumed) = self.resume(volume, &id, there.as_ref()).map_err(told)? {
+                sent.extend(resumed);
+                continue;
+            }
+            let there = there.as_ref();
+            let goal = match target {
+                Some(goal) => goal,
+                None => *target.insert(self.goal(volume, there).map_err(told)?),
+            };
+            match self.next_step(volume, there, goal).map_err(told)? {
+                None => {
+                    self.settle(volume, &id, goal).map_err(told)?;
+                    let bytes = self.control.progress().bytes;
+                    return Ok(Pushed { snapshot: goal, sent, bytes });
+                }
+                Some(step) => {
+                    self.send(volume, &id, &step).map_err(told)?;
+                    sent.push(step.snapshot.name);
+                }
+            }
+        }
+    }
+
+    /// The peer must not be the owner, nor know of a later one.
+    fn check_owner(&self, volume: &VolumeInfo, there: &PeerVolume) -> Result<()> {
+        let (ours, theirs) = (&volume.ownership, &there.ownership);
+        let error = |reason: String, help: &'static str| {
+            Err(Error::new(ErrorKind::NotOwner, PUSH, reason).with_help(help))
+        };
+        if theirs.epoch > ours.epoch {
+            let (owner, epoch) = (theirs.owner, theirs.epoch);
+            let reason = format!(
+                "the node {owner} owns it in epoch {epoch}, and this one in {}",
+                ours.epoch
+            );
+            return error(reason, "recover it here");
+        }
+        if theirs.owner == self.peer.node() {
+            let reason = format!("the peer says that it owns it in epoch {}", theirs.epoch);
+            return error(reason, "recover it there");
+        }
+        Ok(())
+    }
+
+    /// Goes on with a push that was interrupted; throws it away where that cannot be. Says what was sent, if anything was there.
+    fn resume(
+        &self,
+        volume: &VolumeInfo,
+        id: &VolumeId,
+        there: Option<&PeerVolume>,
+    ) -> Result<Option<Option<String>>> {
+        let Some(token) = there.and_then(|there| there.resume_token.as_deref()) else {
+            return Ok(None);
+        };
+        let ours = token.parse::<ResumeToken>().ok().and_then(|token| {
+            let snapshots = self.node.all_snapshots(volume).ok()?;
+            let snapshot = snapshots.into_iter().find(|one| one.guid == token.to_guid)?;
+            Some((snapshot, token))
+        });
+        if let Some((snapshot, token)) = ours {
+            match self.node.zfs().send_resume(&token, Some(&volume.dataset)) {
+                Ok(stream) => {
+                    self.transfer(volume, id, &snapshot, stream)?;
+                    return Ok(Some(Some(snapshot.name)));
+                }
+                // The snapshot or its base is gone since.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::BaseMissing) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.peer.abort_receive(id)?;
+        Ok(Some(None))
+    }
+
+    /// The snapshot that the peer is to have in the end: the newest one if it has that and nothing was written since, else a new one.
+    fn goal(&self, volume: &VolumeInfo, there: Option<&PeerVolume>) -> Result<Guid> {
+        // What was written is known to the kernel's statistics once its transaction group is synced.
+        self.node.zfs().sync_pool(&volume.dataset.pool(), false)?;
+        let now = self.node.volume(PUSH, &volume.name)?;
+        let newest = self.node.all_snapshots(&now)?.pop();
+        let has = |guid: Guid| {
+            there.is_some_and(|there| there.snapshots.iter().any(|one| one.guid == guid))
+        };
+        match newest {
+            Some(newest) if now.written == Bytes::ZERO && has(newest.guid) => Ok(newest.guid),
+            // A snapshot of ours that did not get there, and nothing was written since.
+            Some(newest) if now.written == Bytes::ZERO && newest.name.starts_with(PUSH_PREFIX) => {
+                Ok(newest.guid)
+            }
+            _ => self.take_snapshot(volume),
+        }
+    }
+
+    fn take_snapshot(&self, volume: &VolumeInfo) -> Result<Guid> {
+        let snapshot = volume.dataset.snapshot(&push_snapshot_name())?;
+        self.node.zfs().snapshot([&snapshot], &PropertySet::new())?;
+        let guid =
+            self.node.zfs().property(&snapshot, "guid")?.and_then(|one| one.value.as_number());
+        guid.map(Guid::new).ok_or_else(|| Error::protocol(PUSH, "the snapshot has no GUID"))
+    }
+
+    /// The oldest snapshot up to the goal that the peer lacks and should have.
+    fn next_step(
+        &self,
+        volume: &VolumeInfo,
+        there: Option<&PeerVolume>,
+        goal: Guid,
+    ) -> Result<Option<Step>> {
+        let ours = self.node.all_snapshots(volume)?;
+        let theirs = there.map(|there| there.snapshots.as_slice()).unwrap_or_default();
+        let has = |guid: Guid| theirs.iter().any(|one| one.guid == guid);
+        let common = ours.iter().rposition(|one| has(one.guid));
+        let mut base = match common.and_then(|at| ours.get(at)) {
+            Some(one) => Some((SendBase::Snapshot(snapshot_of(volume, one)?), one.createtxg)),
+            None => None,
+        };
+        // A bookmark can be of a newer one.
+        for bookmark in self.node.zfs().bookmarks(&volume.dataset)? {
+            let is_newer = base.as_ref().is_none_or(|(_, txg)| bookmark.createtxg > *txg);
+            if has(bookmark.guid) && is_newer {
+                base = Some((SendBase::Bookmark(bookmark.name), bookmark.createtxg));
+            }
+        }
+        if base.is_none() && !theirs.is_empty() {
+            let reason = "the peer's copy and the volume have no snapshot in common";
+            return Err(Error::new(ErrorKind::BaseMissing, PUSH, reason)
+                .with_help("destroy the copy there, and push again"));
+        }
+        let after = base.as_ref().map(|(_, txg)| *txg);
+        let wanted = ours.into_iter().find(|one| {
+            let is_after = after.is_none_or(|txg| one.createtxg > txg);
+            is_after && (one.guid == goal || !one.name.starts_with(ENGINE_PREFIX))
+        });
+        Ok(wanted.map(|snapshot| Step { snapshot, base: base.map(|(base, _)| base) }))
+    }
+
+    fn send(&self, volume: &VolumeInfo, id: &VolumeId, step: &Step) -> Result<()> {
+        let snapshot = snapshot_of(volume, &step.snapshot)?;
+        let options = match &step.base {
+            Some(base) => SendOptions::since(base.clone()),
+            None => SendOptions::full(),
+        };
+        let options = options.flags(self.flags(volume)?);
+        let estimate = self.node.zfs().send_space(&snapshot, &options, None)?;
+        self.control.expect_bytes(Bytes::new(self.control.progress().bytes.get() + estimate.get()));
+        let stream = self.node.zfs().send(&snapshot, &options)?;
+        self.transfer(volume, id, &step.snapshot, stream)
+    }
+
+    fn flags(&self, volume: &VolumeInfo) -> Result<SendFlags> {
+        let encryption = self.node.zfs().property(&volume.dataset, "encryption")?;
+        let is_plain = encryption.is_none_or(|one| one.value.as_str() == Some("off"));
+        // As they are on disk: nothing is decompressed to be compressed again, and blocks keep their size.
+        let as_stored = SendFlags::COMPRESS | SendFlags::LARGE_BLOCK | SendFlags::EMBED;
+        Ok(if is_plain { as_stored } else { SendFlags::RAW })
+    }
+
+    fn transfer(
+        &self,
+        volume: &VolumeInfo,
+        id: &VolumeId,
+        snapshot: &VolumeSnapshot,
+        stream: SendStream,
+    ) -> Result<()> {
+        self.control.enter(PUSH, Phase::Sending)?;
+        let incoming = self.incoming(volume, id, snapshot)?;
+        let mut outgoing = Outgoing::new(stream, self.control, self.options.bandwidth.as_ref());
+        let received = self.peer.receive(&incoming, &mut outgoing, self.control);
+        if received.is_err() && self.control.is_cancelled() {
+            return Err(cancelled(PUSH));
+        }
+        received
+    }
+
+    fn incoming(
+        &self,
+        volume: &VolumeInfo,
+        id: &VolumeId,
+        snapshot: &VolumeSnapshot,
+    ) -> Result<Incoming> {
+        Ok(Incoming {
+            volume: id.clone(),
+            snapshot: snapshot.name.clone(),
+            guid: snapshot.guid,
+            owner: volume.ownership.owner,
+            epoch: volume.ownership.epoch,
+            properties: self.properties(volume)?,
+        })
+    }
+
+    /// What is set on the volume itself and makes sense elsewhere.
+    fn properties(&self, volume: &VolumeInfo) -> Result<PropertySet> {
+        let properties = self.node.zfs().properties(&volume.dataset)?;
+        let mut set = PropertySet::new();
+        for (name, property) in pushed_properties(&properties) {
+            set.set(name, property.value.clone())?;
+        }
+        Ok(set)
+    }
+
+    /// Both sides keep what the next push begins from. The peer first: what it has is what the next one can begin from.
+    fn settle(&self, volume: &VolumeInfo, id: &VolumeId, goal: Guid) -> Result<()> {
+        self.control.enter(PUSH, Phase::Settling)?;
+        let snapshots = self.node.all_snapshots(volume)?;
+        let base = snapshots.iter().find(|one| one.guid == goal).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, PUSH, "the snapshot that was pushed is gone")
+        })?;
+        self.peer.finish(&self.incoming(volume, id, base)?, self.node.id())?;
+        self.node.keep_base(volume, goal, self.peer.node())?;
+        self.node.bookmark_base(volume, &snapshot_of(volume, base)?, goal, self.peer.node())?;
+        Ok(())
+    }
+}
+
+fn snapshot_of(volume: &VolumeInfo, snapshot: &VolumeSnapshot) -> Result<SnapshotName> {
+    Ok(volume.dataset.snapshot(&snapshot.name)?)
+}
+
+/// The properties that go with a volume: what is set on it, can be set on its copy, and makes sense elsewhere.
+pub(super) fn pushed_properties(all: &Properties) -> impl Iterator<Item = (&str, &Property)> {
+    all.iter().filter(|(name, property)| {
+        let is_settable = PropertyInfo::find(PropertyScope::Dataset, name)
+            .is_none_or(|info| info.access.is_settable());
+        let is_left_out = name.starts_with("zfsvol:") || LEFT_OUT.contains(name);
+        property.source == Source::Local && is_settable && !is_left_out
+    })
+}

@@ -1,0 +1,272 @@
+//! What a node does for its peers: the other half of a push and of a handoff.
+
+use std::io::{Read, Write};
+
+use uuid::Uuid;
+
+use super::create::owned_properties;
+use super::event::VolumeEventKind::{HandedOver, Received, Renamed};
+use super::peer::{Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
+use super::push::pushed_properties;
+use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeState};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::SnapshotName;
+use crate::property::{Property, PropertyAccess, PropertyInfo, PropertyScope, PropertySet, Source};
+use crate::units::{Bytes, Guid};
+use crate::zfs::{ReceiveOptions, ReceiveStream};
+
+const LOOK: &str = "look for the volume";
+const RECEIVE: &str = "receive the volume";
+const ACCEPT: &str = "take over the volume";
+
+impl Node {
+    pub(super) fn replica_look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
+        let Some(found) = self.find(volume)? else { return Ok(None) };
+        let snapshots = self.all_snapshots(&found)?.into_iter().map(|one| PeerSnapshot {
+            name: one.name,
+            guid: one.guid,
+            createtxg: one.createtxg,
+        });
+        Ok(Some(PeerVolume {
+            snapshots: snapshots.collect(),
+            ownership: found.ownership,
+            resume_token: found.resume_token,
+        }))
+    }
+
+    pub(super) fn replica_receive(
+        &self,
+        incoming: &Incoming,
+        stream: &mut dyn Read,
+        control: &Control,
+    ) -> Result<()> {
+        let name = &incoming.volume.name;
+        let told = |error: Error| error.with_operation(RECEIVE).with_target(name.as_str());
+        let _alone = self.alone(RECEIVE, name, incoming.volume.id)?;
+        let found = self.find(&incoming.volume)?;
+        let mut options = ReceiveOptions::new().resumable();
+        match &found {
+            Some(found) => {
+                self.check_incoming(found, incoming).map_err(told)?;
+                self.follow_name(found, &incoming.volume).map_err(told)?;
+            }
+            // Never as received ones: the first of those a dataset gets make the kernel take its local ones for received, and clear them
+            // (OpenZFS 2.1 to 2.4 `module/zfs/dsl_prop.c`, dsl_prop_get_received; seen on 2.3).
+            None => options = options.set(&replica_properties(incoming).map_err(told)?),
+        }
+        let dataset = self.dataset(name).map_err(told)?;
+        let snapshot = dataset.snapshot(&incoming.snapshot).map_err(|error| told(error.into()))?;
+        let receive = self.zfs().receive(&snapshot, &options).map_err(told)?;
+        control.watch(receive.cancel_handle());
+        copy(stream, receive).map_err(told)?;
+        self.check_guid(&snapshot, incoming.guid).map_err(told)?;
+        self.tell(&VolumeEvent::new(name, Received(incoming.snapshot.clone())));
+        Ok(())
+    }
+
+    pub(super) fn replica_abort_receive(&self, volume: &VolumeId) -> Result<()> {
+        let _alone = self.alone(RECEIVE, &volume.name, volume.id)?;
+        let Some(found) = self.find(volume)? else { return Ok(()) };
+        self.zfs().abort_receive(&found.dataset).map(drop)
+    }
+
+    pub(super) fn replica_finish(&self, pushed: &Incoming, from: Uuid) -> Result<()> {
+        let name = &pushed.volume.name;
+        let told = |error: Error| error.with_operation(RECEIVE).with_target(name.as_str());
+        let _alone = self.alone(RECEIVE, name, pushed.volume.id)?;
+        let found = self.find(&pushed.volume)?.ok_or_else(|| missing(RECEIVE, &pushed.volume))?;
+        self.check_incoming(&found, pushed).map_err(told)?;
+        self.follow_name(&found, &pushed.volume).map_err(told)?;
+        let properties = replica_properties(pushed).map_err(told)?;
+        self.follow_properties(&pushed.volume, &properties).map_err(told)?;
+        let found = self.volume(RECEIVE, name)?;
+        self.keep_base(&found, pushed.guid, from)
+    }
+
+    pub(super) fn replica_accept(&self, offer: &Offer) -> Result<()> {
+        let name = &offer.volume.name;
+        let told = |error: Error| error.with_operation(ACCEPT).with_target(name.as_str());
+        let _alone = self.alone(ACCEPT, &offer.volume.name, offer.volume.id)?;
+        let found = self.find(&offer.volume)?.ok_or_else(|| missing(ACCEPT, &offer.volume))?;
+        let known = &found.ownership;
+        if known.owner == self.id() && known.epoch == offer.epoch {
+            // Accepted before, and the answer was lost.
+            return Ok(());
+        }
+        if known.owner != offer.from || known.epoch >= offer.epoch {
+            let reason = format!(
+                "it belongs to the node {} in epoch {}, and epoch {} is offered by {}",
+                known.owner, known.epoch, offer.epoch, offer.from
+            );
+            return Err(told(Error::new(ErrorKind::NotOwner, ACCEPT, reason)));
+        }
+        self.check_newest(&found, offer.snapshot).map_err(told)?;
+        let ownership = Ownership {
+            id: known.id,
+            owner: self.id(),
+            epoch: offer.epoch,
+            state: VolumeState::Owned,
+        };
+        let properties = owned_properties(&ownership, PropertySet::new()).map_err(told)?;
+        self.zfs().set_properties(&found.dataset, &properties).map_err(told)?;
+        self.tell(&VolumeEvent::new(&found.name, HandedOver { to: self.id() }));
+        Ok(())
+    }
+
+    pub(super) fn replica_settle(&self, offer: &Offer) -> Result<Settled> {
+        let _alone = self.alone(ACCEPT, &offer.volume.name, offer.volume.id)?;
+        let Some(found) = self.find(&offer.volume)? else { return Ok(Settled::Refused) };
+        let known = found.ownership;
+        if known.owner == self.id() && known.epoch >= offer.epoch {
+            return Ok(Settled::Accepted);
+        }
+        if known.epoch < offer.epoch {
+            // From now on the offer is an old one, however late it comes.
+            let replica = Ownership { owner: offer.from, epoch: offer.epoch, ..known };
+            self.zfs().set_properties(&found.dataset, &replica.write(PropertySet::new())?)?;
+        }
+        Ok(Settled::Refused)
+    }
+
+    /// The volume with that UUID, whatever it is called here. `None` when there is none and the name is free.
+    pub(super) fn find(&self, volume: &VolumeId) -> Result<Option<VolumeInfo>> {
+        let by_name = match self.get(&volume.name) {
+            Ok(Some(found)) if found.ownership.id == volume.id => return Ok(Some(found)),
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => {
+                let reason = "another volume has its name";
+                Err(Error::new(ErrorKind::Exists, LOOK, reason).with_target(volume.name.as_str()))
+            }
+            Err(error) if error.kind() == ErrorKind::Exists => Err(error),
+            Err(error) => return Err(error),
+        };
+        let found = self.list()?.volumes.into_iter().find(|one| one.ownership.id == volume.id);
+        match (found, by_name) {
+            (Some(found), _) => Ok(Some(found)),
+            (None, taken) => taken.map(|()| None),
+        }
+    }
+
+    /// What comes must not be older than what is known.
+    fn check_incoming(&self, found: &VolumeInfo, incoming: &Incoming) -> Result<()> {
+        let known = &found.ownership;
+        if known.owner == self.id() {
+            let reason = format!("this node owns it in epoch {}", known.epoch);
+            return Err(Error::new(ErrorKind::NotOwner, RECEIVE, reason));
+        }
+        if known.epoch > incoming.epoch {
+            let reason = format!(
+                "it belongs to the node {} in epoch {}, and epoch {} is pushed",
+                known.owner, known.epoch, incoming.epoch
+            );
+            return Err(Error::new(ErrorKind::NotOwner, RECEIVE, reason));
+        }
+        Ok(())
+    }
+
+    /// A replica has the name that its owner gives it.
+    fn follow_name(&self, found: &VolumeInfo, volume: &VolumeId) -> Result<()> {
+        if found.name != volume.name {
+            self.zfs().rename(&found.dataset, &self.dataset(&volume.name)?)?;
+            self.tell(&VolumeEvent::new(&found.name, Renamed(volume.name.clone())));
+        }
+        Ok(())
+    }
+
+    /// And the properties; those that the owner does not set any more are not set here either.
+    fn follow_properties(&self, volume: &VolumeId, wanted: &PropertySet) -> Result<()> {
+        let dataset = self.dataset(&volume.name)?;
+        let current = self.zfs().properties(&dataset)?;
+        let mut changed = PropertySet::new();
+        for (name, value) in wanted.iter() {
+            let is_set = |one: &Property| one.source == Source::Local && one.value == *value;
+            if !current.get(name).is_some_and(is_set) {
+                changed.set(name, value.clone())?;
+            }
+        }
+        let mut inherited = Vec::new();
+        for (name, _) in pushed_properties(&current).filter(|(name, _)| wanted.get(name).is_none())
+        {
+            match PropertyInfo::find(PropertyScope::Dataset, name) {
+                // A limit is not inherited: there is none any more.
+                Some(info) if info.access == PropertyAccess::Settable => {
+                    if let Some(value) = info.default_value(&self.zfs().module().version) {
+                        changed.set(name, value)?;
+                    }
+                }
+                _ => inherited.push(name),
+            }
+        }
+        if !changed.is_empty() {
+            self.zfs().set_properties(&dataset, &changed)?;
+        }
+        for name in inherited {
+            self.zfs().inherit_property(&dataset, name)?;
+        }
+        Ok(())
+    }
+
+    fn check_guid(&self, snapshot: &SnapshotName, wanted: Guid) -> Result<()> {
+        let found = self.zfs().property(snapshot, "guid")?.and_then(|one| one.value.as_number());
+        if found == Some(wanted.get()) {
+            return Ok(());
+        }
+        let reason = format!("the snapshot that came is not the one of GUID {wanted}");
+        Err(Error::new(ErrorKind::StreamDamaged, RECEIVE, reason))
+    }
+
+    /// Nothing must have come since that snapshot, and nothing must be on its way.
+    fn check_newest(&self, found: &VolumeInfo, wanted: Guid) -> Result<()> {
+        let newest = self.all_snapshots(found)?.pop().map(|snapshot| snapshot.guid);
+        let is_same = newest == Some(wanted) && found.written == Bytes::ZERO;
+        if is_same && found.resume_token.is_none() {
+            return Ok(());
+        }
+        let reason = format!("it is not what the snapshot of GUID {wanted} has");
+        Err(Error::new(ErrorKind::DestinationModified, ACCEPT, reason).with_help("push it again"))
+    }
+}
+
+/// What a replica has: whose it is, and what its owner set.
+fn replica_properties(incoming: &Incoming) -> Result<PropertySet> {
+    let replica = Ownership {
+        id: incoming.volume.id,
+        owner: incoming.owner,
+        epoch: incoming.epoch,
+        state: VolumeState::Replica,
+    };
+    replica.write(incoming.properties.clone())
+}
+
+fn missing(operation: &'static str, volume: &VolumeId) -> Error {
+    Error::new(ErrorKind::NotFound, operation, "this node has nothing of it")
+        .with_target(volume.name.as_str())
+}
+
+/// Has the kernel receive all of a stream. What it refuses is its own error, not that of the pipe to it.
+fn copy(stream: &mut dyn Read, mut receive: ReceiveStream) -> Result<()> {
+    /// What fits a processor's cache.
+    const BUFFER_BYTES: usize = 128 << 10;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let failed = loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break None,
+            Ok(bytes) => {
+                if let Err(error) = receive.write_all(buffer.get(..bytes).unwrap_or_default()) {
+                    break Some(error);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => break Some(error),
+        }
+    };
+    // The kernel keeps what came, whatever ended it.
+    let received = receive.finish();
+    match failed {
+        None => received.map(drop),
+        Some(error) => Err(match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(ours) => ours.clone(),
+            None => Error::io(RECEIVE, error),
+        }),
+    }
+}
