@@ -7,9 +7,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use zfsvol_core::Bytes;
 use zfsvol_core::nvlist::ByteOrder;
 use zfsvol_core::stream::{
-    Changes, Header, RECORD_BYTES, StreamReader, StreamWriter, Verifier, decompress, split, verify, verify_bytes,
+    Changes, FileTree, Header, RECORD_BYTES, StreamReader, StreamWriter, Verifier, decompress, split, verify, verify_bytes,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -41,6 +42,9 @@ fn check(bytes: &[u8]) {
         assert_eq!(writer.finish().expect("a sound stream has an end"), bytes);
     }
     let _ = Changes::new().add(&mut StreamReader::from_bytes(bytes));
+    let mut tree = FileTree::with_limit(Bytes::from_mib(64));
+    let _ = tree.apply(&mut StreamReader::from_bytes(bytes));
+    let _ = tree.walk(|file| assert!(!file.path.as_os_str().is_empty()));
     let _ = decompress(&mut StreamReader::from_bytes(bytes), std::io::sink());
     let _ = split(&mut StreamReader::from_bytes(bytes), |_| Ok(std::io::sink()));
 }

@@ -1,5 +1,9 @@
 //! The fields of a record, one after the other: read and written by the same list, so that the two cannot differ.
 
+use super::{
+    Begin, BeginFlags, CryptParams, DedupKey, End, Free, FreeObjects, Object, ObjectRange, Record,
+    Redact, Spill, Write, WriteByref, WriteEmbedded,
+};
 use crate::nvlist::ByteOrder;
 use crate::units::Guid;
 
@@ -111,5 +115,180 @@ impl Fields for Encode<'_> {
     fn skip(&mut self, bytes: usize) {
         let rest = std::mem::take(&mut self.rest);
         self.rest = rest.get_mut(bytes..).unwrap_or_default();
+    }
+}
+
+impl Record {
+    /// Goes over the fields of the union, in their order.
+    pub(super) fn fields(&mut self, fields: &mut impl Fields) {
+        match self {
+            Self::Begin(record) => record.fields(fields),
+            Self::Object(record) => record.fields(fields),
+            Self::FreeObjects(record) => record.fields(fields),
+            Self::Write(record) => record.fields(fields),
+            Self::Free(record) => record.fields(fields),
+            Self::End(record) => record.fields(fields),
+            Self::WriteByref(record) => record.fields(fields),
+            Self::Spill(record) => record.fields(fields),
+            Self::WriteEmbedded(record) => record.fields(fields),
+            Self::ObjectRange(record) => record.fields(fields),
+            Self::Redact(record) => record.fields(fields),
+        }
+    }
+}
+
+impl Begin {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.magic);
+        fields.u64(&mut self.version_info);
+        fields.u64(&mut self.creation_time);
+        fields.u32(&mut self.objset_type);
+        let mut flags = self.flags.bits();
+        fields.u32(&mut flags);
+        self.flags = BeginFlags::from_bits_retain(flags);
+        fields.guid(&mut self.to_guid);
+        fields.guid(&mut self.from_guid);
+        fields.bytes(&mut self.to_name.0);
+    }
+}
+
+impl Object {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u32(&mut self.object_type.0);
+        fields.u32(&mut self.bonus_type.0);
+        fields.u32(&mut self.block_bytes);
+        fields.u32(&mut self.bonus_bytes);
+        fields.u8(&mut self.checksum_type);
+        fields.u8(&mut self.compression.0);
+        fields.u8(&mut self.slots);
+        fields.u8(&mut self.flags);
+        fields.u32(&mut self.raw_bonus_bytes);
+        fields.guid(&mut self.to_guid);
+        fields.u8(&mut self.indirect_shift);
+        fields.u8(&mut self.levels);
+        fields.u8(&mut self.block_pointers);
+        fields.skip(5);
+        fields.u64(&mut self.last_block);
+    }
+}
+
+impl FreeObjects {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.first);
+        fields.u64(&mut self.count);
+        fields.guid(&mut self.to_guid);
+    }
+}
+
+impl CryptParams {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.bytes(&mut self.salt);
+        fields.bytes(&mut self.iv);
+        fields.bytes(&mut self.mac);
+    }
+}
+
+impl DedupKey {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64s(&mut self.checksum);
+        fields.u64(&mut self.properties);
+    }
+}
+
+impl Write {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u32(&mut self.object_type.0);
+        fields.skip(4);
+        fields.u64(&mut self.offset);
+        fields.u64(&mut self.logical_bytes);
+        fields.guid(&mut self.to_guid);
+        fields.u8(&mut self.checksum_type);
+        fields.u8(&mut self.flags);
+        fields.u8(&mut self.compression.0);
+        fields.skip(5);
+        self.key.fields(fields);
+        fields.u64(&mut self.compressed_bytes);
+        self.crypt.fields(fields);
+    }
+}
+
+impl Free {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u64(&mut self.offset);
+        fields.u64(&mut self.length);
+        fields.guid(&mut self.to_guid);
+    }
+}
+
+impl End {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64s(&mut self.checksum.0);
+        fields.guid(&mut self.to_guid);
+    }
+}
+
+impl WriteByref {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u64(&mut self.offset);
+        fields.u64(&mut self.length);
+        fields.guid(&mut self.to_guid);
+        fields.guid(&mut self.ref_guid);
+        fields.u64(&mut self.ref_object);
+        fields.u64(&mut self.ref_offset);
+        fields.u8(&mut self.checksum_type);
+        fields.u8(&mut self.flags);
+        fields.skip(6);
+        self.key.fields(fields);
+    }
+}
+
+impl Spill {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u64(&mut self.length);
+        fields.guid(&mut self.to_guid);
+        fields.u8(&mut self.flags);
+        fields.u8(&mut self.compression.0);
+        fields.skip(6);
+        fields.u64(&mut self.compressed_bytes);
+        self.crypt.fields(fields);
+        fields.u32(&mut self.object_type.0);
+    }
+}
+
+impl WriteEmbedded {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u64(&mut self.offset);
+        fields.u64(&mut self.length);
+        fields.guid(&mut self.to_guid);
+        fields.u8(&mut self.compression.0);
+        fields.u8(&mut self.embedded_type);
+        fields.skip(6);
+        fields.u32(&mut self.logical_bytes);
+        fields.u32(&mut self.physical_bytes);
+    }
+}
+
+impl ObjectRange {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.first);
+        fields.u64(&mut self.slots);
+        fields.guid(&mut self.to_guid);
+        self.crypt.fields(fields);
+        fields.u8(&mut self.flags);
+    }
+}
+
+impl Redact {
+    fn fields(&mut self, fields: &mut impl Fields) {
+        fields.u64(&mut self.object);
+        fields.u64(&mut self.offset);
+        fields.u64(&mut self.length);
+        fields.guid(&mut self.to_guid);
     }
 }

@@ -41,6 +41,11 @@ impl<R: Read> Tee<R> {
         self.verifier.progress()
     }
 
+    /// What is read from.
+    pub const fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
     /// What has passed, if it was all of a sound stream.
     ///
     /// # Errors

@@ -95,15 +95,18 @@ fn micro(block: &[u8], byte_order: ByteOrder) -> impl Iterator<Item = Entry> + '
 
 fn leaf(block: &[u8], byte_order: ByteOrder) -> impl Iterator<Item = Entry> + '_ {
     let chunks = block.get(LEAF_HEAD_BYTES + block.len() / 16..).unwrap_or_default();
+    // Entries share no chunks, so all names and values together are shorter than the block: more is a lie, and not to be paid for.
+    let mut left = chunks.len();
     chunks.chunks_exact(CHUNK_BYTES).filter_map(move |chunk| {
         let field = |at, width| usize::try_from(number(chunk, at, width, byte_order)?).ok();
         if chunk.first() != Some(&CHUNK_ENTRY) {
             return None;
         }
-        let width = field(1, 1)?;
-        let mut name = array(chunks, field(4, 2)?, field(6, 2)?, NAME_BYTES_MAX, byte_order)?;
-        let length = width.checked_mul(field(10, 2)?)?;
-        let value = array(chunks, field(8, 2)?, length, VALUE_BYTES_MAX, byte_order)?;
+        let (width, name_bytes) = (field(1, 1)?, field(6, 2)?);
+        let value_bytes = width.checked_mul(field(10, 2)?)?;
+        left = left.checked_sub(name_bytes)?.checked_sub(value_bytes)?;
+        let mut name = array(chunks, field(4, 2)?, name_bytes, NAME_BYTES_MAX, byte_order)?;
+        let value = array(chunks, field(8, 2)?, value_bytes, VALUE_BYTES_MAX, byte_order)?;
         // It has its ending zero with it.
         (name.pop() == Some(0) && !name.is_empty()).then_some(Entry { name, value, width })
     })

@@ -93,7 +93,8 @@ fn files_with_attributes_and_compressed_tables_are_listed() {
             match tree.apply(&mut StreamReader::from_bytes(&stream)) {
                 Ok(()) => assert_eq!(list(&tree), expected, "{release}/{name}"),
                 // Tables are compressed by lz4, whatever files are.
-                Err(error) => assert!(!cfg!(feature = "compression"), "{name}: {error}"),
+                Err(error) if cfg!(feature = "compression") => panic!("{name}: {error}"),
+                Err(_) => {}
             }
         }
     }
