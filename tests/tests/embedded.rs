@@ -17,7 +17,6 @@ use zfsvol_tests::{Case, Machine, Need, suite};
 /// What the embedded kernel is to do and does not yet: areas, or cases of them, with the reason.
 const NOT_YET: &[(&str, &str)] = &[
     ("activity::", "scrub, initialize, trim, checkpoint, history"),
-    ("bookmark::only_the_list_of_bookmarks_tells_of_redaction", "redaction"),
     ("diff::", "file systems have no files"),
     (
         "door::a_read_only_door_runs_programs_that_only_look",
@@ -33,13 +32,10 @@ const NOT_YET: &[(&str, &str)] = &[
         "raw streams of what was encrypted here",
     ),
     ("receive::a_raw_increment_needs_a_raw_base", "raw streams of what was encrypted here"),
-    ("receive::an_interrupted_redacted_stream_is_resumed", "redaction"),
     (
         "send::a_raw_stream_needs_no_key_and_stays_encrypted",
         "raw streams of what was encrypted here",
     ),
-    ("send::a_redacted_stream_lacks_what_the_clone_changed", "redaction"),
-    ("send::redaction_is_refused_by_kind", "redaction"),
     ("vdev::", "what depends on devices"),
 ];
 

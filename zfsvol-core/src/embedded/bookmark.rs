@@ -69,7 +69,14 @@ fn are_valid(input: &NvList) -> bool {
 }
 
 /// `dsl_bookmark_create_check_impl`.
-fn check_one<'n>(pool: &Pool, new: &'n str, source: &str) -> Result<(Id, &'n str, Bookmark)> {
+///
+/// # Errors
+/// `EEXIST`; `ZFS_ERR_BOOKMARK_SOURCE_NOT_ANCESTOR`; as [`Pool::hold`].
+pub(super) fn check_one<'n>(
+    pool: &Pool,
+    new: &'n str,
+    source: &str,
+) -> Result<(Id, &'n str, Bookmark)> {
     let (head, short) = hold_dataset(pool, new)?;
     if pool.head(head)?.bookmarks.contains_key(short) {
         return Err(Errno::EEXIST);
@@ -86,7 +93,8 @@ fn check_one<'n>(pool: &Pool, new: &'n str, source: &str) -> Result<(Id, &'n str
         if !pool.is_before(head, of, Some(found.creation_txg))? {
             return Err(not_ancestor);
         }
-        found
+        // A copy of a redaction bookmark is a plain one.
+        Bookmark { redaction: None, ..found }
     };
     Ok((head, short, bookmark))
 }
@@ -113,7 +121,7 @@ fn hold_dataset<'n>(pool: &Pool, full: &'n str) -> Result<(Id, &'n str)> {
 /// `ENOENT` without the dataset, `ESRCH` without the bookmark.
 pub(super) fn find(pool: &Pool, full: &str) -> Result<(Bookmark, Id)> {
     let (head, short) = hold_dataset(pool, full)?;
-    let bookmark = pool.head(head)?.bookmarks.get(short).copied();
+    let bookmark = pool.head(head)?.bookmarks.get(short).cloned();
     Ok((bookmark.ok_or(Errno::ESRCH)?, head))
 }
 
@@ -134,6 +142,7 @@ fn of_snapshot(pool: &Pool, id: Id) -> Result<Bookmark> {
         creation_time: dataset.creation_time,
         ivset_guid: snapshot.ivset_guid,
         space,
+        redaction: None,
     })
 }
 
@@ -151,6 +160,7 @@ pub(super) fn list(
     for (name, bookmark) in bookmarks {
         let mut properties = NvList::new();
         fetch(bookmark, &|property| wanted.contains(property), &mut properties);
+        fetch_redaction(bookmark, wanted, &mut properties);
         output.insert(name.to_string(), properties);
     }
     Ok(())
@@ -191,6 +201,22 @@ fn fetch(bookmark: &Bookmark, wanted: &dyn Fn(&str) -> bool, output: &mut NvList
         if wanted(name) {
             insert_number(output, name, number);
         }
+    }
+}
+
+/// What a redaction bookmark says of that, where it is asked for by name.
+fn fetch_redaction(bookmark: &Bookmark, wanted: &NvList, output: &mut NvList) {
+    let Some(redaction) = &bookmark.redaction else { return };
+    if wanted.contains("redact_snaps") {
+        let mut pair = NvList::new();
+        pair.insert("value", redaction.snapshots.clone());
+        output.insert("redact_snaps", pair);
+    }
+    if wanted.contains("redact_complete") {
+        // It is made as a whole, or not at all.
+        let mut pair = NvList::new();
+        pair.insert("value", Value::BooleanValue(true));
+        output.insert("redact_complete", pair);
     }
 }
 

@@ -125,6 +125,7 @@ static TABLE: &[Entry] = &[
     // Streams.
     entry(Ioc::SEND_NEW, Dataset, keys::SEND, Long(send::send)),
     entry(Ioc::SEND_SPACE, Dataset, keys::SEND_SPACE, Long(send::space)).anybody(),
+    entry(Ioc::REDACT, Dataset, keys::REDACT, Long(send::redact)),
     entry(Ioc::SEND_PROGRESS, Dataset, keys::NONE, LegacyLong(send::progress)),
     entry(Ioc::RECV_NEW, Dataset, keys::RECEIVE, Long(receive::receive)),
     // What is in file systems.

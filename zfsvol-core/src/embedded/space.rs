@@ -80,6 +80,7 @@ pub(super) fn since_snapshot(pool: &Pool, new: Id, old: Id) -> Result<Space> {
         creation_time: snapshot.creation_time,
         ivset_guid: 0,
         space: Some(BookmarkSpace { referenced: snapshot.referenced, freed: Space::default() }),
+        redaction: None,
     };
     since_bookmark(pool, new, &mark, false)
 }

@@ -81,7 +81,6 @@ const LIST: &[Unsupported] = &[
     refused(Ioc::POOL_DISCARD_CHECKPOINT, Pool, keys::NONE, DEVICES),
     refused(Ioc::POOL_INITIALIZE, Pool, keys::INITIALIZE, DEVICES),
     refused(Ioc::POOL_TRIM, Pool, keys::TRIM, DEVICES),
-    refused(Ioc::REDACT, Dataset, keys::REDACT, STREAMS),
     refused(Ioc::WAIT, Pool, keys::WAIT, DEVICES),
     refused(Ioc::VDEV_GET_PROPS, Pool, keys::VDEV_GET_PROPS, DEVICES).since(2, 2),
     refused(Ioc::VDEV_SET_PROPS, Pool, keys::VDEV_SET_PROPS, DEVICES).since(2, 2),

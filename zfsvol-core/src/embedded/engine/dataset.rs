@@ -8,6 +8,7 @@ use super::content::Content;
 use super::props::Props;
 use super::space::{Deadlist, Space};
 use super::transfer::Transfer;
+use crate::embedded::send::RedactionList;
 
 /// A file system or zvol as it is now, or a snapshot of it.
 #[derive(Clone, Debug)]
@@ -72,7 +73,7 @@ pub(in crate::embedded) struct Snapshot {
 }
 
 /// What remains of a snapshot: enough to send an increment from it (`zfs_bookmark_phys_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::embedded) struct Bookmark {
     pub(in crate::embedded) guid: u64,
     pub(in crate::embedded) creation_txg: u64,
@@ -80,6 +81,8 @@ pub(in crate::embedded) struct Bookmark {
     pub(in crate::embedded) ivset_guid: u64,
     /// Present where the pool has the feature `bookmark_written`.
     pub(in crate::embedded) space: Option<BookmarkSpace>,
+    /// What a redacted stream leaves out, of a redaction bookmark.
+    pub(in crate::embedded) redaction: Option<Arc<RedactionList>>,
 }
 
 /// What is known of the space of a bookmarked snapshot.

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::redact::{RedactionList, redactions};
 use super::{Origin, Progress, SendOptions, Source, measure, write};
-use crate::embedded::engine::{Id, Pool, Result, Space, State, unsigned};
-use crate::embedded::name::RECEIVE_CLONE;
+use crate::embedded::data::Objset;
+use crate::embedded::engine::{Bookmark, Dataset, Id, Pool, Result, Room, Space, State, unsigned};
+use crate::embedded::name::{NAME_BYTES, RECEIVE_CLONE, is_bookmark};
 use crate::embedded::{Shared, bookmark, descriptor, space};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::NvList;
@@ -176,11 +178,8 @@ fn quick_estimate(pool: &Pool, to: Id, request: &Request<'_>) -> Result<Option<R
     let written = match request.from {
         None => None,
         Some(from) if from.contains('#') => {
-            let (mark, of) = bookmark::find(pool, from)?;
-            if !pool.is_before(to, of, Some(mark.creation_txg))? {
-                return Err(Errno::EXDEV);
-            }
-            if mark.space.is_none() {
+            let mark = earlier_bookmark(pool, to, from)?;
+            if mark.space.is_none() || mark.redaction.is_some() {
                 return Ok(None);
             }
             Some(Since::Bookmark(mark))
@@ -199,7 +198,7 @@ fn quick_estimate(pool: &Pool, to: Id, request: &Request<'_>) -> Result<Option<R
 
 enum Since {
     Snapshot(Id),
-    Bookmark(crate::embedded::engine::Bookmark),
+    Bookmark(Bookmark),
 }
 
 fn estimate(pool: &Pool, to: Id, since: Option<&Since>, request: &Request<'_>) -> Result<u64> {
@@ -265,9 +264,10 @@ fn prepare(state: &mut State, request: &Request<'_>) -> Result<Job> {
     }
     if let Some(mark) = request.redact {
         let dataset = request.to.split_once('@').ok_or(Errno::EINVAL)?.0;
-        bookmark::find(pool, &format!("{dataset}#{mark}"))?;
-        // No bookmark here says what is left out: they are not made.
-        return Err(Errno::EINVAL);
+        let (mark, _) = bookmark::find(pool, &format!("{dataset}#{mark}"))?;
+        let list = mark.redaction.ok_or(Errno::EINVAL)?;
+        source.redact_snapshots = Some(list.snapshots.clone());
+        source.redact = Some(list.blocks.clone());
     }
     if let Some(from) = request.from {
         source.from = Some(origin_of(pool, to, request.to, from)?);
@@ -309,11 +309,117 @@ fn origin_of(pool: &Pool, to: Id, to_name: &str, from: &str) -> Result<Origin> {
         let (guid, txg) = (from.guid, from.creation_txg);
         return Ok(Origin { guid, txg, is_clone, redact_snapshots, redacted: None });
     }
+    let mark = earlier_bookmark(pool, to, from)?;
+    let redact_snapshots = mark.redaction.as_ref().map(|list| list.snapshots.clone());
+    let redacted = mark.redaction.as_ref().map(|list| list.blocks.clone());
+    Ok(Origin { guid: mark.guid, txg: mark.creation_txg, is_clone, redact_snapshots, redacted })
+}
+
+/// A bookmark of what was before; of a redaction bookmark also of the same, whose redaction can change.
+fn earlier_bookmark(pool: &Pool, to: Id, from: &str) -> Result<Bookmark> {
     let (mark, of) = bookmark::find(pool, from)?;
-    if !pool.is_before(to, of, Some(mark.creation_txg))? {
-        return Err(Errno::EXDEV);
+    let same = mark.redaction.is_some() && mark.guid == pool.dataset(to)?.guid;
+    if same || pool.is_before(to, of, Some(mark.creation_txg))? {
+        return Ok(mark);
     }
-    Ok(Origin { guid: mark.guid, txg: mark.creation_txg, is_clone, ..Origin::default() })
+    Err(Errno::EXDEV)
+}
+
+/// `zfs_ioc_redact`: makes a bookmark that lists what all of some clones have changed.
+pub(in crate::embedded) fn redact(
+    shared: &Shared,
+    name: &str,
+    input: &NvList,
+    _output: &mut NvList,
+) -> Result<()> {
+    let by = input.get_list("snapnv").ok_or(Errno::EINVAL)?;
+    if by.is_empty() {
+        return Err(Errno::ENXIO);
+    }
+    let short = input.get_str("bookname").ok_or(Errno::EINVAL)?;
+    let asked = asked_for(&shared.read(), name, by)?;
+    let full = match name.split_once('@') {
+        Some((dataset, _)) => format!("{dataset}#{short}"),
+        None => return Err(Errno::EINVAL),
+    };
+    // It can take long, and what it looks at does not change.
+    let check = |pool: &Pool| check_redaction(pool, name, &full, &asked.guids);
+    check(shared.read().pool(name)?)?;
+    let blocks = redactions(&asked.snapshot, asked.txg, &asked.clones)?;
+    let mut state = shared.write();
+    let pool = state.pool_mut(name)?;
+    let (head, mut mark) = check(pool)?;
+    pool.check_room(REDACT_BLOCKS, Room::Normal)?;
+    pool.begin();
+    mark.redaction = Some(Arc::new(RedactionList { snapshots: asked.guids, blocks }));
+    pool.features.activate("bookmarks");
+    pool.features.activate("redaction_bookmarks");
+    pool.head_mut(head)?.bookmarks.insert(short.into(), mark);
+    Ok(())
+}
+
+/// Blocks that making a redaction bookmark is reckoned to change.
+const REDACT_BLOCKS: i64 = 5;
+
+/// What is to be redacted, and by what.
+struct Asked {
+    snapshot: Objset,
+    txg: u64,
+    clones: Vec<Objset>,
+    guids: Vec<u64>,
+}
+
+/// The checks of `dmu_redact_snap` before it looks at bookmarks.
+fn asked_for(state: &State, name: &str, by: &NvList) -> Result<Asked> {
+    let (pool, id) = state.hold(name)?;
+    let readable = |id: Id| -> Result<&Dataset> {
+        let dataset = pool.dataset(id)?;
+        if pool.is_key_loaded(dataset.dir)? { Ok(dataset) } else { Err(Errno::EACCES) }
+    };
+    let snapshot = readable(id)?;
+    if !snapshot.is_snapshot() {
+        return Err(Errno::EINVAL);
+    }
+    if snapshot.transfer.redact_snapshots.is_some() {
+        return Err(Errno::EALREADY);
+    }
+    let (mut clones, mut guids) = (Vec::new(), Vec::new());
+    for (name, _) in by.iter() {
+        let by = pool.hold(name)?;
+        let clone = readable(by)?;
+        if !pool.is_before(by, id, None)? {
+            return Err(Errno::EINVAL);
+        }
+        if clone.transfer.redact_snapshots.is_some() {
+            return Err(Errno::EALREADY);
+        }
+        clones.push(clone.content.objset.clone());
+        guids.push(clone.guid);
+    }
+    let (objset, txg) = (snapshot.content.objset.clone(), snapshot.creation_txg);
+    Ok(Asked { snapshot: objset, txg, clones, guids })
+}
+
+/// Whether a redaction bookmark of that name can be made, and what of it is as in any bookmark.
+fn check_redaction(pool: &Pool, name: &str, full: &str, guids: &[u64]) -> Result<(Id, Bookmark)> {
+    if full.len() >= NAME_BYTES {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    if let Ok((found, _)) = bookmark::find(pool, full) {
+        let Some(list) = found.redaction else { return Err(Errno::EEXIST) };
+        let same = list.snapshots.len() == guids.len()
+            && guids.iter().all(|guid| list.snapshots.contains(guid));
+        // One by the same snapshots is there, and whole.
+        return Err(if same { Errno::EEXIST } else { Errno::ESRCH });
+    }
+    if !pool.features.has("redaction_bookmarks") {
+        return Err(Errno::ENOTSUP);
+    }
+    if !is_bookmark(full) {
+        return Err(Errno::EINVAL);
+    }
+    let (head, _, mark) = bookmark::check_one(pool, full, name)?;
+    Ok((head, mark))
 }
 
 /// The keys of an encrypted dataset as they came, with what of them is of this snapshot: `dsl_crypto_populate_key_nvlist`.

@@ -6,6 +6,7 @@
 mod dump;
 mod handler;
 mod merge;
+mod redact;
 mod walk;
 
 use std::io;
@@ -19,7 +20,8 @@ use crate::stream::{
 };
 use crate::units::Guid;
 use dump::Dumper;
-pub(super) use handler::{Sends, progress, send, space};
+pub(super) use handler::{Sends, progress, redact, send, space};
+pub(super) use redact::RedactionList;
 
 /// The object a file system begins with: `MASTER_NODE_OBJ`.
 const MASTER_NODE_OBJECT: u64 = 1;

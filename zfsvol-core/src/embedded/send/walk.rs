@@ -52,6 +52,8 @@ pub(super) struct Walk<'a, 'p> {
     /// Object and block to go on with.
     resume: Option<(u64, u64)>,
     progress: &'p Progress,
+    /// Holes behind the last block of an object are shown as well.
+    whole_holes: bool,
 }
 
 impl<'a, 'p> Walk<'a, 'p> {
@@ -61,7 +63,13 @@ impl<'a, 'p> Walk<'a, 'p> {
         resume: Option<(u64, u64)>,
         progress: &'p Progress,
     ) -> Self {
-        Self { objset, from_txg, resume, progress }
+        Self { objset, from_txg, resume, progress, whole_holes: false }
+    }
+
+    /// Shows holes as far as they reach, also behind the last block of an object.
+    pub(super) fn with_whole_holes(mut self) -> Self {
+        self.whole_holes = true;
+        self
     }
 
     /// Hands every range to `found`, in ascending order.
@@ -204,7 +212,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         self.progress.visit();
         let Some(start) = number.checked_mul(span) else { return Ok(()) };
         let mut length = length;
-        if !dnode.object_type.is_metadata() {
+        if !dnode.object_type.is_metadata() && !self.whole_holes {
             if start > dnode.last_block {
                 return Ok(());
             }
