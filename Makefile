@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 60
 SHAPES ?= 1000 10x100 10000 100x100
 
 .PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench install clean \
-	payload-suite payload-tour payload-bench tools
+	payload-suite payload-demo payload-bench tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
@@ -38,7 +38,8 @@ SHAPES ?= 1000 10x100 10000 100x100
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
 
-demo: kernel-demo ## the main job: two pools, snapshots, send, resume, clone, promote, roll back
+demo: tools ## two nodes and a volume that moves between them, with no root and no ZFS
+	$(CARGO) run -q -p zfsvol-core --example handoff
 
 test: lint unit kernel-test-or-skip ## lint, unit and doc tests, and the suite on real OpenZFS $(ZFS)
 
@@ -84,10 +85,11 @@ kernel-test-or-skip:
 		exit $$status; \
 	fi
 
-kernel-demo: payload-tour ## the main job on real OpenZFS: make kernel-demo ZFS=2.1|2.3|2.4
+kernel-demo: payload-demo ## the main job, and a volume that moves, on real OpenZFS: make kernel-demo ZFS=2.1|2.3|2.4
 	@set -e; for release in $(RELEASES); do \
-		$(VM_RUN) --zfs $$release --timeout $(DEMO_SECONDS) \
-			--payload $(GUEST_DIR)/tour -- ./tour; \
+		for program in "./tour" "./handoff zfs:"; do \
+			$(VM_RUN) --zfs $$release --timeout $(DEMO_SECONDS) --payload $(GUEST_DIR)/demo -- $$program; \
+		done; \
 	done
 
 fixtures-check: ## whether the committed fixtures are still what OpenZFS writes
@@ -123,13 +125,9 @@ payload-suite: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-tests --bin suite
 	@mkdir -p $(GUEST_DIR)/suite && cp $(GUEST_DIR)/$(HOST)/debug/suite $(GUEST_DIR)/suite
 
-payload-tour: tools
-	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour
-	@mkdir -p $(GUEST_DIR)/tour && cp $(GUEST_DIR)/$(HOST)/debug/examples/tour $(GUEST_DIR)/tour
-
-payload-bench: tools
-	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-benches --bin listing
-	@mkdir -p $(GUEST_DIR)/bench && cp $(GUEST_DIR)/$(HOST)/debug/listing $(GUEST_DIR)/bench
+payload-demo: tools
+	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour --example handoff
+	@mkdir -p $(GUEST_DIR)/demo && cp $(addprefix $(GUEST_DIR)/$(HOST)/debug/examples/,tour handoff) $(GUEST_DIR)/demo
 
 tools:
 	@tests/packages cc:gcc

@@ -2,7 +2,7 @@
 //! increments, through an interruption; cloned, promoted, rolled back, listed, and cleaned up. Each step is checked by reading data back.
 //!
 //! As root, where OpenZFS is loaded: `cargo run -p zfsvol-core --example tour [FOLDER]`. It makes two pools of its own in files in FOLDER
-//! (`/tmp` if none is given), and leaves nothing behind. `make demo` runs it on real OpenZFS in a guest.
+//! (`/tmp` if none is given), and leaves nothing behind. `make kernel-demo` runs it on real OpenZFS in a guest.
 
 #![expect(clippy::print_stdout, reason = "it tells what it does")]
 
