@@ -189,10 +189,14 @@ impl Objset {
     pub fn objects_in(&self, first: u64, end: u64) -> Vec<u64> {
         let last = end.saturating_sub(1) / SLOTS_PER_BLOCK;
         let mut found = Vec::new();
-        for number in first / SLOTS_PER_BLOCK..=last.min(self.last_block) {
-            let Some(block) = self.dnodes.get(number) else { continue };
-            let objects = block.dnodes().map(|(slot, _)| number * SLOTS_PER_BLOCK + slot);
-            found.extend(objects.filter(|object| (first..end).contains(object)));
+        // From block to block: between them there can be room for more than could be counted.
+        let mut next = self.dnodes.next(first / SLOTS_PER_BLOCK);
+        while let Some(number) = next.filter(|number| *number <= last) {
+            if let Some(block) = self.dnodes.get(number) {
+                let objects = block.dnodes().map(|(slot, _)| number * SLOTS_PER_BLOCK + slot);
+                found.extend(objects.filter(|object| (first..end).contains(object)));
+            }
+            next = self.dnodes.next(number + 1);
         }
         found
     }

@@ -133,7 +133,7 @@ impl ObjsetReceiver {
     /// # Errors
     /// None that can be expected.
     pub fn free_the_rest(&self, objset: &mut Objset, txn: &mut Txn) -> Result<(), Errno> {
-        for object in objset.objects_in(self.max_object + 1, u64::MAX) {
+        for object in objset.objects_in(self.max_object.saturating_add(1), u64::MAX) {
             objset.free_object(object, txn)?;
         }
         Ok(())

@@ -205,7 +205,7 @@ impl<'a, W: io::Write> Dumper<'a, W> {
             let mut at = offset;
             for part in plain.chunks(LARGE_BLOCK_FROM as usize) {
                 self.write(object, dnode.object_type, at, part)?;
-                at += part.len() as u64;
+                at = at.saturating_add(part.len() as u64);
             }
             return Ok(());
         }

@@ -216,7 +216,7 @@ impl<'a, 'p> Walk<'a, 'p> {
             if start > dnode.last_block {
                 return Ok(());
             }
-            length = length.min(dnode.last_block / span - number + 1);
+            length = length.min((dnode.last_block / span).saturating_sub(number).saturating_add(1));
         }
         let end = length.checked_mul(span).and_then(|blocks| start.checked_add(blocks));
         let kind = Kind::Hole { block_bytes: dnode.block_bytes };

@@ -14,6 +14,7 @@ use crate::stream::{
 };
 
 mod filesystem;
+mod hostile;
 mod streams;
 
 /// The streams that OpenZFS sent, `tests/fixtures/stream`.
