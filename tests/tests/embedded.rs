@@ -22,10 +22,10 @@ const NOT_YET: &[(&str, &str)] = &[
         "door::a_read_only_door_runs_programs_that_only_look",
         "programs that are not the library's own",
     ),
-    ("event::", "events"),
     ("import::", "import and export"),
     ("missing::a_missing_object_is_not_found", "file systems have no files"),
-    ("pool::", "what depends on devices"),
+    ("pool::a_device_of_an_exported_pool_is_refused_unless_forced", "import and export"),
+    ("pool::a_device_of_an_imported_pool_is_refused", "labels on devices"),
     ("program::", "programs that are not the library's own"),
     (
         "push::an_encrypted_volume_is_pushed_as_it_is_and_comes_back",

@@ -8,6 +8,7 @@ mod concurrency;
 mod crosscheck;
 mod dataset;
 mod diff;
+mod differential;
 mod door;
 mod event;
 mod hold;
@@ -70,6 +71,7 @@ pub fn all() -> Vec<Case> {
         activity::cases(),
         event::cases(),
         crosscheck::cases(),
+        differential::cases(),
     ]
     .concat()
 }

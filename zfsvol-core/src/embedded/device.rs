@@ -19,6 +19,11 @@ const VOLMODE_NONE: u64 = 3;
 pub(super) struct Devices(BTreeMap<(u64, Id), u32>);
 
 impl Devices {
+    /// Whether any of a pool is open.
+    pub(super) fn is_any_open(&self, pool: u64) -> bool {
+        self.0.range((pool, 0)..=(pool, Id::MAX)).next().is_some()
+    }
+
     pub(super) fn is_open(&self, pool: u64, dataset: Id) -> bool {
         self.0.contains_key(&(pool, dataset))
     }

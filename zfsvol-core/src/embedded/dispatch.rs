@@ -6,8 +6,8 @@ use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
 use super::{
-    Shared, bookmark, dataset, hold, key, list, object, pool, program, property, quota, receive,
-    send, snapshot, space,
+    Shared, bookmark, dataset, event, hold, key, list, object, pool, program, property, quota,
+    receive, send, snapshot, space,
 };
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
@@ -92,6 +92,9 @@ static TABLE: &[Entry] = &[
     entry(Ioc::POOL_GET_PROPS, Pool, keys::POOL_GET_PROPS, Read(pool::get_props)).without_pool(),
     entry(Ioc::POOL_SET_PROPS, Pool, keys::NONE, LegacyWrite(pool::set_props)),
     entry(Ioc::POOL_SYNC, Pool, keys::SYNC, Write(pool::sync)).anybody(),
+    entry(Ioc::EVENTS_NEXT, NameCheck::None, keys::NONE, LegacyLong(event::next)).without_pool(),
+    entry(Ioc::EVENTS_SEEK, NameCheck::None, keys::NONE, LegacyWrite(event::seek)).without_pool(),
+    entry(Ioc::EVENTS_CLEAR, NameCheck::None, keys::NONE, LegacyWrite(event::clear)).without_pool(),
     // Datasets.
     entry(Ioc::CREATE, Dataset, keys::CREATE, Write(dataset::create)),
     entry(Ioc::CLONE, Dataset, keys::CLONE, Write(dataset::clone)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine::{Id, Pool, Result, Room, State, Tx};
+use super::event::Place;
 use super::name;
 use crate::kernel::Errno;
 use crate::nvlist::{NvList, Value};
@@ -18,7 +19,14 @@ const HANDLE_FIRST: i32 = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Handles {
     opened: i32,
-    open: BTreeMap<i32, Vec<Temporary>>,
+    open: BTreeMap<i32, OpenHandle>,
+}
+
+/// What one handle has.
+#[derive(Debug, Default)]
+struct OpenHandle {
+    holds: Vec<Temporary>,
+    place: Place,
 }
 
 /// A hold that ends with a handle.
@@ -33,15 +41,20 @@ impl Handles {
     pub(super) fn open(&mut self) -> i32 {
         self.opened = self.opened.wrapping_add(1) & i32::MAX >> 2;
         let number = HANDLE_FIRST.saturating_add(self.opened);
-        self.open.insert(number, Vec::new());
+        self.open.insert(number, OpenHandle::default());
         number
+    }
+
+    /// Where a handle is among the events.
+    pub(super) fn place(&mut self, number: i32) -> Option<&mut Place> {
+        self.open.get_mut(&number).map(|handle| &mut handle.place)
     }
 }
 
 impl State {
     /// Releases the temporary holds of a handle that is closed.
     pub(super) fn close_handle(&mut self, number: i32) {
-        for hold in self.handles.open.remove(&number).unwrap_or_default() {
+        for hold in self.handles.open.remove(&number).unwrap_or_default().holds {
             let Some(pool) = self.pools.values_mut().find(|pool| pool.guid == hold.pool) else {
                 continue;
             };
@@ -92,7 +105,7 @@ pub(super) fn hold(
         mine.push(Temporary { pool: pool.guid, snapshot, tag });
     }
     if let Some(temporary) = temporary {
-        temporary.extend(mine);
+        temporary.holds.extend(mine);
     }
     Ok(())
 }

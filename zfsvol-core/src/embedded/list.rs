@@ -8,7 +8,7 @@ use super::engine::{
 use super::{name, space};
 use crate::kernel::{Cmd, Errno, ObjsetStats};
 use crate::nvlist::{NvList, Value};
-use crate::property::DatasetTypes;
+use crate::property::{DatasetTypes, PropertyAccess};
 
 /// The source of a received value (`ZPROP_SOURCE_VAL_RECVD`).
 const RECEIVED: &str = "$recvd";
@@ -138,6 +138,12 @@ fn add(list: &mut NvList, property: &str, value: Value, is_default: bool) {
     list.insert(property, pair);
 }
 
+/// Whether a number is said to be the default. What only the module sets has none (`dodefault`).
+fn is_default(property: &str, number: u64, release: (u32, u32)) -> bool {
+    known(property, release).is_some_and(|info| info.access != PropertyAccess::ReadOnly)
+        && default_number(property, release) == Some(number)
+}
+
 /// A ratio in hundredths.
 pub(super) fn ratio(space: Space) -> u64 {
     match unsigned(space.compressed) {
@@ -153,8 +159,7 @@ fn add_stats(pool: &Pool, id: Id, list: &mut NvList) -> Result<()> {
     let dataset = pool.dataset(id)?;
     let release = pool.env.release;
     let mut number = |name: &str, value: u64| {
-        let is_default = default_number(name, release) == Some(value);
-        add(list, name, Value::Uint64(value), is_default);
+        add(list, name, Value::Uint64(value), is_default(name, value, release));
     };
     number("refcompressratio", ratio(dataset.referenced));
     number("logicalreferenced", unsigned(dataset.referenced.uncompressed));
@@ -204,7 +209,7 @@ fn add_stats(pool: &Pool, id: Id, list: &mut NvList) -> Result<()> {
     let volume = (objset.volume_size(), objset.volume_block_bytes().map(u64::from));
     if let ((Some(volsize), Some(volblocksize)), false) = (volume, dataset.inconsistent) {
         insert_number(list, "volsize", volsize);
-        let is_default = default_number("volblocksize", release) == Some(volblocksize);
+        let is_default = is_default("volblocksize", volblocksize, release);
         add(list, "volblocksize", Value::Uint64(volblocksize), is_default);
     }
     pool.add_crypt_stats(id, list)
@@ -215,8 +220,7 @@ fn add_dir_stats(pool: &Pool, dataset: &Dataset, list: &mut NvList) -> Result<()
     let dir = pool.dir(dataset.dir)?;
     let release = pool.env.release;
     let mut number = |name: &str, value: u64| {
-        let is_default = default_number(name, release) == Some(value);
-        add(list, name, Value::Uint64(value), is_default);
+        add(list, name, Value::Uint64(value), is_default(name, value, release));
     };
     number("compressratio", ratio(dir.used));
     number("used", unsigned(dir.used.used));

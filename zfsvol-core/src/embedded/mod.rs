@@ -22,6 +22,7 @@ mod descriptor;
 mod device;
 mod dispatch;
 mod engine;
+mod event;
 mod feature;
 mod hold;
 mod host;

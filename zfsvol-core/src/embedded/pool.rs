@@ -16,10 +16,13 @@ const VERSION: u64 = 5000;
 /// `POOL_STATE_ACTIVE`
 const STATE_ACTIVE: u64 = 0;
 /// Fields of `vdev_stat_t`, and which are filled.
-const VDEV_STATS: usize = 40;
+const VDEV_STATS: usize = 45;
 const STAT_STATE: usize = 1;
 const STAT_ALLOCATED: usize = 3;
 const STAT_SPACE: usize = 4;
+const STAT_ASHIFTS: [usize; 3] = [42, 43, 44];
+/// What is said of a hot spare (`VDEV_AUX_NONE`), and of what is read from only.
+const AUXILIARY: [&str; 2] = ["spares", "l2cache"];
 /// `VDEV_STATE_HEALTHY`
 const VDEV_HEALTHY: u64 = 7;
 
@@ -76,6 +79,17 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
             features.enable(feature, release);
         }
     }
+    for feature in layout.features() {
+        if !features.has(feature) {
+            return Err(Errno::ENOTSUP);
+        }
+        features.activate(feature);
+    }
+    for device in layout.devices() {
+        if state.pools.values().any(|pool| pool.layout.devices().any(|used| used == device)) {
+            return Err(Errno::EBUSY);
+        }
+    }
     let mut pool = Pool::new(state.env.clone(), layout, features);
     pool.guid = pool.layout.tree().get_u64("guid").unwrap_or(pool.guid);
     set_pool_properties(&mut pool, &properties);
@@ -83,7 +97,10 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
     let new = root_of_new(&pool, &mut root, hidden.as_ref(), tx)?;
     pool.add_root(pool_name, new, tx)?;
     property::set_list(&mut pool, pool_name, PropSource::Local, &root, None)?;
+    let guid = pool.guid;
     state.pools.insert(pool_name.into(), pool);
+    state.post_event("pool_create", pool_name, guid);
+    state.post_event("config_sync", pool_name, guid);
     Ok(())
 }
 
@@ -134,10 +151,12 @@ fn set_pool_properties(pool: &mut Pool, properties: &NvList) {
 /// `zfs_ioc_pool_destroy`.
 pub(super) fn destroy(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     let pool = state.pool(&cmd.name)?;
-    if state.is_pool_mounted(pool.guid) {
+    let guid = pool.guid;
+    if state.is_pool_mounted(guid) || state.devices.is_any_open(guid) {
         return Err(Errno::EBUSY);
     }
     state.pools.remove(cmd.name.as_str());
+    state.post_event("pool_destroy", &cmd.name, guid);
     Ok(())
 }
 
@@ -198,7 +217,21 @@ fn vdev_config(vdev: &NvList, allocated: u64) -> NvList {
             *slot = number;
         }
     }
+    let ashift = vdev.get_u64("ashift").unwrap_or(0);
+    for place in STAT_ASHIFTS {
+        if let Some(slot) = stats.get_mut(place) {
+            *slot = ashift;
+        }
+    }
     vdev.insert("vdev_stats", stats);
+    for kind in AUXILIARY {
+        let others = vdev
+            .get_lists(kind)
+            .map(|others| others.iter().map(|other| vdev_config(other, 0)).collect::<Vec<_>>());
+        if let Some(others) = others {
+            vdev.insert(kind, others);
+        }
+    }
     if !children.is_empty() {
         vdev.insert("children", children);
     }

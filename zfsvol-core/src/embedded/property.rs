@@ -453,7 +453,10 @@ fn set_volsize(pool: &mut Pool, dataset: &str, bytes: u64) -> Result<()> {
         return Err(Errno::EROFS);
     }
     let found = pool.dataset(id)?;
-    let block = found.content.objset.volume_block_bytes().ok_or(Errno::EINVAL)?;
+    if found.content.is_filesystem() {
+        return Err(Errno::EINVAL);
+    }
+    let block = found.content.objset.volume_block_bytes().ok_or(Errno::EIO)?;
     if found.inconsistent {
         return Err(Errno::EBUSY);
     }

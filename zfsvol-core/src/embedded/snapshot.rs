@@ -66,7 +66,8 @@ fn check_names(pool: &str, snapshots: &NvList) -> Result<()> {
     Ok(())
 }
 
-/// `dsl_dataset_snapshot_check`: every name that fails is in the answer, and the errno is that of the last.
+/// `dsl_dataset_snapshot_check`: every name that fails is in the answer, and the errno is that of the last. The module looks for all datasets
+/// before it asks anything of one.
 fn check<'n>(
     pool: &Pool,
     snapshots: &'n NvList,
@@ -75,24 +76,31 @@ fn check<'n>(
     let mut heads = Vec::with_capacity(snapshots.len());
     let mut outcome = Ok(());
     for (full, _) in snapshots.iter() {
-        let checked = (|| {
-            if full.len() >= name::NAME_BYTES {
-                return Err(Errno::ENAMETOOLONG);
-            }
-            let (dataset, snapshot) = name::split_snapshot(full)?;
-            let head = pool.hold(dataset)?;
-            pool.check_snapshot(head, snapshot)?;
-            Ok((head, snapshot))
-        })();
-        match checked {
-            Ok(head) => heads.push(head),
+        match hold(pool, full) {
+            Ok((head, snapshot)) => heads.push((full, head, snapshot)),
             Err(errno) => {
                 errors.insert(full, errno.0);
                 outcome = Err(errno);
             }
         }
     }
-    outcome.map(|()| heads)
+    outcome?;
+    for (full, head, snapshot) in &heads {
+        if let Err(errno) = pool.check_snapshot(*head, snapshot) {
+            errors.insert(*full, errno.0);
+            outcome = Err(errno);
+        }
+    }
+    outcome.map(|()| heads.into_iter().map(|(_, head, snapshot)| (head, snapshot)).collect())
+}
+
+/// The dataset that a snapshot is to be taken of, and the snapshot's name.
+fn hold<'n>(pool: &Pool, full: &'n str) -> Result<(Id, &'n str)> {
+    if full.len() >= name::NAME_BYTES {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    let (dataset, snapshot) = name::split_snapshot(full)?;
+    Ok((pool.hold(dataset)?, snapshot))
 }
 
 /// `zfs_ioc_destroy_snaps`: all or none; those that are not there are passed over.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::engine::{Env, Result, signed};
 use crate::kernel::Errno;
@@ -32,6 +32,8 @@ pub(super) struct Layout {
     usable: i64,
     /// The largest sector, as a power of two.
     ashift: u8,
+    /// The files and devices it is made of.
+    devices: Vec<PathBuf>,
 }
 
 impl Layout {
@@ -79,17 +81,50 @@ impl Layout {
             child.insert("asize", asize);
             let sector = child.get_u64("ashift").and_then(|bits| u8::try_from(bits).ok());
             ashift = ashift.max(sector.unwrap_or(0));
-            if child.get_u64("is_log") != Some(1) {
+            if child.get_u64("is_log") != Some(1) && child.get_str("alloc_bias").is_none() {
                 usable = usable.saturating_add(asize);
             }
             children.push(child);
         }
-        if children.is_empty() {
+        // Logs and the like are beside what holds data.
+        if usable == 0 {
             return Err(Errno::EINVAL);
         }
         tree.insert("children", children);
         let ashift = ashift.clamp(9, 16);
-        Ok(Self { tree, usable: signed(usable), ashift })
+        for kind in ["spares", "l2cache"] {
+            let others: Option<Result<Vec<NvList>>> = config.get_lists(kind).map(|others| {
+                let each = (0_u64..).zip(others);
+                each.map(|(id, other)| Ok(vdev(env, id, other, size_of, 0)?.0)).collect()
+            });
+            if let Some(others) = others {
+                tree.insert(kind, others?);
+            }
+        }
+        let mut devices = Vec::new();
+        collect_paths(&tree, &mut devices);
+        // What a pool is made of is on several devices, and on each once.
+        let mut sorted = devices.clone();
+        sorted.sort();
+        sorted.dedup();
+        if sorted.len() < devices.len() {
+            return Err(Errno::EBUSY);
+        }
+        Ok(Self { tree, usable: signed(usable), ashift, devices })
+    }
+
+    /// The files and devices it is made of, but for those in memory.
+    pub(super) fn devices(&self) -> impl Iterator<Item = &Path> {
+        self.devices.iter().map(PathBuf::as_path).filter(|path| path.is_absolute())
+    }
+
+    /// The features of a pool that its vdevs need.
+    pub(super) fn features(&self) -> impl Iterator<Item = &'static str> {
+        let children = self.tree.get_lists("children").unwrap_or_default();
+        let draid = children.iter().any(|vdev| vdev.get_str("type") == Some("draid"));
+        let class = |vdev: &NvList| matches!(vdev.get_str("alloc_bias"), Some("special" | "dedup"));
+        let classes = children.iter().any(class);
+        draid.then_some("draid").into_iter().chain(classes.then_some("allocation_classes"))
     }
 
     /// The tree as a configuration has it.
@@ -149,6 +184,18 @@ fn vdev(
         _ => 1,
     };
     Ok((vdev, smallest.saturating_mul(data)))
+}
+
+/// The paths of all leaves, spares and caches included.
+fn collect_paths(vdev: &NvList, found: &mut Vec<PathBuf>) {
+    if let Some(path) = vdev.get_string("path") {
+        found.push(PathBuf::from(std::ffi::OsStr::from_bytes(path.as_bytes())));
+    }
+    for kind in ["children", "spares", "l2cache"] {
+        for inner in vdev.get_lists(kind).unwrap_or_default() {
+            collect_paths(inner, found);
+        }
+    }
 }
 
 /// What of a vdev is in whole metaslabs: `vdev_metaslab_set_size`.

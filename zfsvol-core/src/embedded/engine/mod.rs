@@ -108,6 +108,7 @@ pub(super) struct State {
     pub(super) mounts: super::mount::Mounts,
     pub(super) devices: super::device::Devices,
     pub(super) handles: super::hold::Handles,
+    pub(super) events: super::event::Events,
 }
 
 impl State {
@@ -118,6 +119,7 @@ impl State {
             mounts: super::mount::Mounts::default(),
             devices: super::device::Devices::default(),
             handles: super::hold::Handles::default(),
+            events: super::event::Events::default(),
         }
     }
 
