@@ -1,7 +1,7 @@
 //! The operations: [`Zfs`], everything libzfs_core has and what it lacks.
 //!
 //! Each method packs a typed request, issues one ioctl through the [door](crate::kernel) (where it takes more, it says so), and turns the answer
-//! into values or an [`Error`](crate::Error). Methods are named after their ioctl; searching the documentation for an `lzc_` name finds them too.
+//! into values or an [`Error`]. Methods are named after their ioctl; searching the documentation for an `lzc_` name finds them too.
 
 mod activity;
 mod bookmark;
