@@ -76,7 +76,12 @@ impl Machine {
         let version = &self.zfs.module().version;
         let lack =
             |met: bool, excused: bool, reason: String| (!met).then_some(Lack { reason, excused });
+        let in_process = self.kind != KernelKind::Module;
         match need {
+            // Programs and disks of the machine know nothing of a kernel in this process.
+            Need::Commands | Need::Pyzfs | Need::Disks(_) if in_process => {
+                lack(false, true, "it is about a loaded module".into())
+            }
             Need::RealModule => {
                 lack(self.kind == KernelKind::Module, true, "it is about a loaded module".into())
             }
