@@ -1,15 +1,16 @@
 //! Receive: what it makes, what it keeps, and what it is refused for.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::time::Duration;
 
 use zfsvol_core::kernel::{Access, Cmd, Errno, Ioc};
 use zfsvol_core::nvlist::{NvList, Value};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::stream::{BEGIN_RECORD_BYTES, ResumeToken, SendFlags, StreamFeatures};
-use zfsvol_core::zfs::{Create, Key, ReceiveOptions, Received, SendBase, SendOptions};
-use zfsvol_core::{BusyReason, Bytes, DatasetName, Error, ErrorKind, Guid, Result, SnapshotName};
+use zfsvol_core::zfs::{Create, Key, ReceiveOptions, SendBase, SendOptions};
+use zfsvol_core::{BusyReason, Bytes, DatasetName, Error, ErrorKind, Guid, SnapshotName};
 
+use crate::expect::{receive_all, send_all};
 use crate::{Case, Need, World, case, command, volume};
 
 const SIZE: Bytes = Bytes::from_mib(4);
@@ -65,17 +66,10 @@ impl Source {
         let changed = usize::try_from(size.get() / 2).expect("it fits");
         volume::write(zfs, &dataset, 0, &volume::noise(2, changed));
         let two = volume::snapshot(zfs, &dataset, "two");
-        let full = stream(world, &one, &SendOptions::full());
-        let increment = stream(world, &two, &SendOptions::since(one.clone()));
+        let full = send_all(world, &one, &SendOptions::full());
+        let increment = send_all(world, &two, &SendOptions::since(one.clone()));
         Self { dataset, one, two, full, increment }
     }
-}
-
-fn stream(world: &World, snapshot: &SnapshotName, options: &SendOptions) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut stream = world.zfs().send(snapshot, options).expect("a stream");
-    stream.read_to_end(&mut bytes).expect("all of it");
-    bytes
 }
 
 fn copy(world: &World) -> DatasetName {
@@ -86,34 +80,14 @@ fn copy_at(world: &World, snapshot: &str) -> SnapshotName {
     copy(world).snapshot(snapshot).expect("a name")
 }
 
-/// Receives bytes. What the kernel refuses is the same error whether it comes from writing or from finishing.
-fn receive(
-    world: &World,
-    to: &SnapshotName,
-    options: &ReceiveOptions,
-    bytes: &[u8],
-) -> Result<Received> {
-    let mut receive = world.zfs().receive(to, options)?;
-    match receive.write_all(bytes) {
-        Ok(()) => receive.finish(),
-        Err(error) => {
-            let inside = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
-            let inside = inside.unwrap_or_else(|| panic!("no error of zfsvol: {error}")).clone();
-            let finished = receive.finish().expect_err("it was refused");
-            assert_eq!(finished.to_string(), inside.to_string());
-            Err(inside)
-        }
-    }
-}
-
 fn refused(world: &World, to: &SnapshotName, options: &ReceiveOptions, bytes: &[u8]) -> Error {
-    receive(world, to, options, bytes).expect_err("it is refused")
+    receive_all(world, to, options, bytes).expect_err("it is refused")
 }
 
 fn a_changed_destination_is_refused_unless_forced(world: &World) {
     let source = Source::new(world);
     let (plain, to) = (ReceiveOptions::new(), copy_at(world, "two"));
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     volume::write(world.zfs(), &copy(world), 0, &volume::noise(3, 4096));
     let error = refused(world, &to, &plain, &source.increment);
     assert_eq!(error.kind(), ErrorKind::DestinationModified);
@@ -124,7 +98,7 @@ fn a_changed_destination_is_refused_unless_forced(world: &World) {
              roll it back to that snapshot, or receive with force"
         )
     );
-    receive(world, &to, &plain.force(), &source.increment).expect("received");
+    receive_all(world, &to, &plain.force(), &source.increment).expect("received");
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }
 
@@ -132,7 +106,7 @@ fn what_exists_already_is_refused(world: &World) {
     let source = Source::new(world);
     let plain = ReceiveOptions::new();
     for (snapshot, bytes) in [("one", &source.full), ("two", &source.increment)] {
-        receive(world, &copy_at(world, snapshot), &plain, bytes).expect("received");
+        receive_all(world, &copy_at(world, snapshot), &plain, bytes).expect("received");
     }
     let error = refused(world, &copy_at(world, "one"), &plain, &source.full);
     assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
@@ -141,7 +115,7 @@ fn what_exists_already_is_refused(world: &World) {
     let error = refused(world, &copy_at(world, "two"), &plain, &source.increment);
     assert_eq!(error.kind(), ErrorKind::Exists, "{error}");
     // A full stream with force replaces everything.
-    receive(world, &copy_at(world, "three"), &plain.force(), &source.full).expect("received");
+    receive_all(world, &copy_at(world, "three"), &plain.force(), &source.full).expect("received");
     assert!(!world.zfs().exists(&copy_at(world, "two")).expect("it can be asked"));
 }
 
@@ -229,21 +203,21 @@ fn a_stream_cut_off_anywhere_leaves_the_old_content(world: &World) {
         assert_eq!(error.kind(), ErrorKind::StreamTruncated, "{length} bytes: {error}");
         assert!(!world.zfs().exists(&copy(world)).expect("it can be asked"), "{length} bytes");
     }
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     let before = volume::content(world.zfs(), &copy(world));
     for length in places(source.increment.len(), 8) {
         let error = refused(world, &copy_at(world, "two"), &plain, &source.increment[..length]);
         assert_eq!(error.kind(), ErrorKind::StreamTruncated, "{length} bytes: {error}");
     }
     assert!(volume::content(world.zfs(), &copy(world)) == before, "the old content changed");
-    receive(world, &copy_at(world, "two"), &plain, &source.increment).expect("received");
+    receive_all(world, &copy_at(world, "two"), &plain, &source.increment).expect("received");
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }
 
 fn a_flipped_bit_anywhere_leaves_the_old_content(world: &World) {
     let source = Source::with(world, Bytes::from_mib(1));
     let plain = ReceiveOptions::new();
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     let before = volume::content(world.zfs(), &copy(world));
     // In the first record: version and features, creation time, GUIDs, name. Then all over the stream.
     let places = [17, 19, 24, 40, 48, 60].into_iter().chain(places(source.increment.len(), 12));
@@ -261,7 +235,7 @@ fn a_flipped_bit_anywhere_leaves_the_old_content(world: &World) {
         assert!(known.contains(&error.kind()), "byte {place}: {error}");
     }
     assert!(volume::content(world.zfs(), &copy(world)) == before, "the old content changed");
-    receive(world, &copy_at(world, "two"), &plain, &source.increment).expect("received");
+    receive_all(world, &copy_at(world, "two"), &plain, &source.increment).expect("received");
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }
 
@@ -299,7 +273,7 @@ fn an_interrupted_full_receive_is_resumed(world: &World) {
     assert_eq!((&token.to_name, token.from_guid), (&source.one, None));
     resume(world, &token, &to);
     assert_eq!(volume::content(world.zfs(), &copy(world)).len() as u64, SIZE.get());
-    receive(world, &copy_at(world, "two"), &ReceiveOptions::new(), &source.increment)
+    receive_all(world, &copy_at(world, "two"), &ReceiveOptions::new(), &source.increment)
         .expect("received");
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }
@@ -307,7 +281,7 @@ fn an_interrupted_full_receive_is_resumed(world: &World) {
 fn an_interrupted_increment_is_resumed(world: &World) {
     let source = Source::new(world);
     let (plain, to) = (ReceiveOptions::new(), copy_at(world, "two"));
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     let before = volume::content(world.zfs(), &copy(world));
     let token = interrupt(world, &to, &source.increment);
     assert!(token.from_guid.is_some());
@@ -331,7 +305,8 @@ fn a_resumed_send_finds_what_was_renamed(world: &World) {
     let zfs = world.zfs();
     let source = Source::new(world);
     let to = copy_at(world, "two");
-    receive(world, &copy_at(world, "one"), &ReceiveOptions::new(), &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &ReceiveOptions::new(), &source.full)
+        .expect("received");
     let token = interrupt(world, &to, &source.increment);
     zfs.rename_snapshot(&source.two, "second", false).expect("renamed");
     let moved = world.root().child("moved").expect("a name");
@@ -383,7 +358,7 @@ fn an_interrupted_redacted_stream_is_resumed(world: &World) {
         zfs.redact(&one, mark, &[by]).expect("a redaction bookmark");
     }
     let [_, mark] = &marks;
-    let redacted = stream(world, &one, &SendOptions::full().redacted_by(mark.clone()));
+    let redacted = send_all(world, &one, &SendOptions::full().redacted_by(mark.clone()));
 
     let to = copy_at(world, "one");
     let token = interrupt(world, &to, &redacted);
@@ -423,12 +398,12 @@ fn what_an_interrupted_receive_keeps_can_be_thrown_away(world: &World) {
     assert!(zfs.abort_receive(&copy(world)).expect("thrown away"));
     assert!(!zfs.exists(&copy(world)).expect("it can be asked"), "it was all there was");
 
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     assert!(!zfs.abort_receive(&copy(world)).expect("nothing is pending"));
     interrupt(world, &copy_at(world, "two"), &source.increment);
     assert!(zfs.abort_receive(&copy(world)).expect("thrown away"));
     assert_eq!(zfs.receive_token(&copy(world)).expect("it can be asked"), None);
-    receive(world, &copy_at(world, "two"), &plain, &source.increment).expect("received");
+    receive_all(world, &copy_at(world, "two"), &plain, &source.increment).expect("received");
     volume::assert_same(zfs, &source.dataset, &copy(world));
 }
 
@@ -453,7 +428,7 @@ fn a_saved_partial_receive_can_be_sent_on(world: &World) {
 fn a_running_receive_keeps_others_out(world: &World) {
     let source = Source::new(world);
     let (plain, to) = (ReceiveOptions::new(), copy_at(world, "two"));
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     let mut running = world.zfs().receive(&to, &plain).expect("a receive");
     running.write_all(&source.increment[..source.increment.len() / 2]).expect("taken");
     // It has begun once the hidden clone is there that it fills.
@@ -499,7 +474,7 @@ fn properties_are_received_set_and_excluded(world: &World) {
         .set(&set(&[("readonly", "on"), ("com.example:here", "copy")]))
         .exclude("checksum");
     let received =
-        receive(world, &copy_at(world, "one"), &options, &source.full).expect("received");
+        receive_all(world, &copy_at(world, "one"), &options, &source.full).expect("received");
     assert!(received.property_failures.is_empty(), "{:?}", received.property_failures);
     assert!(!received.properties_not_cleared);
     const ZLE: u64 = 14;
@@ -518,7 +493,7 @@ fn a_property_that_cannot_be_set_is_told_and_the_rest_received(world: &World) {
     properties.set("reservation", Bytes::from_gib(1 << 20)).expect("a property");
     let options = ReceiveOptions::new().received(&properties);
     let received =
-        receive(world, &copy_at(world, "one"), &options, &source.full).expect("received");
+        receive_all(world, &copy_at(world, "one"), &options, &source.full).expect("received");
     let [failure] = received.property_failures.as_slice() else {
         panic!("one property cannot be set: {:?}", received.property_failures)
     };
@@ -532,8 +507,8 @@ fn a_new_key_encrypts_what_was_plain(world: &World) {
     let source = Source::new(world);
     let key = Key::raw([9; 32]);
     let options = ReceiveOptions::new().key(key.clone());
-    receive(world, &copy_at(world, "one"), &options, &source.full).expect("received");
-    receive(world, &copy_at(world, "two"), &ReceiveOptions::new(), &source.increment)
+    receive_all(world, &copy_at(world, "one"), &options, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "two"), &ReceiveOptions::new(), &source.increment)
         .expect("received");
     volume::assert_same(zfs, &source.dataset, &copy(world));
     zfs.check_key(&copy(world), &key).expect("it is an encryption root with that key");
@@ -546,9 +521,9 @@ fn a_raw_increment_needs_a_raw_base(world: &World) {
     let one = volume::snapshot(zfs, &secret, "one");
     volume::write(zfs, &secret, 0, &volume::noise(4, 1 << 20));
     let two = volume::snapshot(zfs, &secret, "two");
-    let plain = stream(world, &one, &SendOptions::full());
-    let raw = stream(world, &two, &SendOptions::since(one).flags(SendFlags::RAW));
-    receive(world, &copy_at(world, "one"), &ReceiveOptions::new(), &plain).expect("received");
+    let plain = send_all(world, &one, &SendOptions::full());
+    let raw = send_all(world, &two, &SendOptions::since(one).flags(SendFlags::RAW));
+    receive_all(world, &copy_at(world, "one"), &ReceiveOptions::new(), &plain).expect("received");
     let error = refused(world, &copy_at(world, "two"), &ReceiveOptions::new(), &raw);
     assert_eq!(error.kind(), ErrorKind::EncryptionMismatch, "{error}");
 }
@@ -570,12 +545,12 @@ fn what_follows_the_stream_is_given_back(world: &World) {
 fn healing_repairs_nothing_where_nothing_is_damaged(world: &World) {
     let source = Source::new(world);
     let plain = ReceiveOptions::new();
-    receive(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &plain, &source.full).expect("received");
     let heal = ReceiveOptions::new().heal();
-    receive(world, &copy_at(world, "one"), &heal, &source.full).expect("nothing to heal");
+    receive_all(world, &copy_at(world, "one"), &heal, &source.full).expect("nothing to heal");
     let error = refused(world, &copy_at(world, "none"), &heal, &source.full);
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-    receive(world, &copy_at(world, "two"), &plain, &source.increment).expect("unharmed");
+    receive_all(world, &copy_at(world, "two"), &plain, &source.increment).expect("unharmed");
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }
 
@@ -594,7 +569,7 @@ fn healing_repairs_a_damaged_block(world: &World) {
     let before = volume::noise(6, 1 << 20);
     volume::write(zfs, &zvol, 0, &before);
     let one = volume::snapshot(zfs, &zvol, "one");
-    let bytes = stream(world, &one, &SendOptions::full());
+    let bytes = send_all(world, &one, &SendOptions::full());
 
     let disk = world.scratch().join("hurt.pool");
     let mut image = std::fs::read(&disk).expect("the pool's file");
@@ -613,13 +588,14 @@ fn healing_repairs_a_damaged_block(world: &World) {
     let inside = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
     assert!(matches!(inside.map(Error::kind), Some(ErrorKind::Corrupt | ErrorKind::Io)), "{error}");
 
-    receive(world, &one, &ReceiveOptions::new().heal(), &bytes).expect("healed");
+    receive_all(world, &one, &ReceiveOptions::new().heal(), &bytes).expect("healed");
     assert!(volume::content(zfs, &zvol) == before, "it is as it was");
 }
 
 fn healing_is_unsupported_before_2_2(world: &World) {
     let source = Source::new(world);
-    receive(world, &copy_at(world, "one"), &ReceiveOptions::new(), &source.full).expect("received");
+    receive_all(world, &copy_at(world, "one"), &ReceiveOptions::new(), &source.full)
+        .expect("received");
     let heal = ReceiveOptions::new().heal();
     let error = refused(world, &copy_at(world, "one"), &heal, &source.full);
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -650,7 +626,7 @@ fn zfs_receive_takes_our_stream_and_we_take_that_of_zfs_send(world: &World) {
     let script = "zfs send -c -L \"$0\" > \"$1\"";
     command::run("sh", &["-c", script, source.two.as_str(), path]);
     let bytes = std::fs::read(&file).expect("read");
-    let received = receive(world, &copy_at(world, "two"), &ReceiveOptions::new(), &bytes);
+    let received = receive_all(world, &copy_at(world, "two"), &ReceiveOptions::new(), &bytes);
     assert_eq!(received.expect("received").bytes.get(), bytes.len() as u64);
     volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }

@@ -1,7 +1,6 @@
 //! Streams that were made or changed without a kernel, received by one: what it has then is what it should be.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -14,9 +13,10 @@ use zfsvol_core::stream::{
     StreamWriter, Write, ZvolImage, cut, decompress, drop_record, join, recompress, split,
     verify_bytes,
 };
-use zfsvol_core::zfs::{MountOptions, ReceiveOptions, Received, SendOptions};
-use zfsvol_core::{Bytes, Guid, Result, SnapshotName};
+use zfsvol_core::zfs::{MountOptions, ReceiveOptions, SendOptions};
+use zfsvol_core::{Bytes, Guid};
 
+use crate::expect::{receive_all, send_all};
 use crate::{Case, Need, World, case, command, expect, volume};
 
 const SIZE: Bytes = Bytes::from_mib(2);
@@ -84,31 +84,12 @@ fn text(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn send(world: &World, snapshot: &SnapshotName, options: &SendOptions) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut stream = world.zfs().send(snapshot, options).expect("a stream");
-    stream.read_to_end(&mut bytes).expect("all of it");
-    bytes
-}
-
-fn receive(
-    world: &World,
-    to: &SnapshotName,
-    options: &ReceiveOptions,
-    bytes: &[u8],
-) -> Result<Received> {
-    let mut receive = world.zfs().receive(to, options)?;
-    // What is wrong with it is told by `finish`.
-    let _ = receive.write_all(bytes);
-    receive.finish()
-}
-
 /// Verifies and receives it as the snapshot `s` of a new dataset.
 fn received(world: &World, name: &str, bytes: &[u8]) -> DatasetName {
     let summary = verify_bytes(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
     let dataset = world.root().child(name).expect("a name");
     let to = dataset.snapshot("s").expect("a name");
-    let received = receive(world, &to, &ReceiveOptions::new(), bytes)
+    let received = receive_all(world, &to, &ReceiveOptions::new(), bytes)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(received.begin.to_guid, summary.first.expect("a stream").to_guid);
     dataset
@@ -116,7 +97,7 @@ fn received(world: &World, name: &str, bytes: &[u8]) -> DatasetName {
 
 fn what_is_recompressed_is_received_as_it_was(world: &World) {
     let zvol = source(world, "source", "off");
-    let plain = send(world, &volume::snapshot(world.zfs(), &zvol, "s"), &SendOptions::full());
+    let plain = send_all(world, &volume::snapshot(world.zfs(), &zvol, "s"), &SendOptions::full());
     for (name, compression) in COMPRESSIONS {
         let packed = recompress(&mut StreamReader::from_bytes(&plain), Vec::new(), compression)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -130,7 +111,7 @@ fn what_is_decompressed_is_received_as_it_was(world: &World) {
     for (name, compression) in COMPRESSIONS {
         let zvol = source(world, &format!("{name}-source"), name);
         let snapshot = volume::snapshot(world.zfs(), &zvol, "s");
-        let packed = send(world, &snapshot, &SendOptions::full().flags(SendFlags::COMPRESS));
+        let packed = send_all(world, &snapshot, &SendOptions::full().flags(SendFlags::COMPRESS));
         let mut reader = StreamReader::from_bytes(&packed);
         let mut blocks = 0;
         while let Some(frame) = reader.next_frame().expect("a stream") {
@@ -176,8 +157,11 @@ fn files_are_the_same_once_their_stream_is_recompressed(world: &World) {
     }
     let snapshot = volume::snapshot(world.zfs(), &files, "s");
     // Embedded blocks stay as they are, whatever becomes of the others.
-    let stream =
-        send(world, &snapshot, &SendOptions::full().flags(SendFlags::COMPRESS | SendFlags::EMBED));
+    let stream = send_all(
+        world,
+        &snapshot,
+        &SendOptions::full().flags(SendFlags::COMPRESS | SendFlags::EMBED),
+    );
     for (name, compression) in [("zstd", Compression::ZSTD), ("off", Compression::OFF)] {
         let changed = recompress(&mut StreamReader::from_bytes(&stream), Vec::new(), compression)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -261,7 +245,7 @@ fn the_files_of_a_stream_are_those_of_the_file_system(world: &World) {
         expected.sort();
         let snapshot = volume::snapshot(world.zfs(), &files, name);
         let options = base.map_or_else(SendOptions::full, SendOptions::since).flags(flags);
-        let stream = send(world, &snapshot, &options);
+        let stream = send_all(world, &snapshot, &options);
         base = Some(snapshot);
         tree.apply(&mut StreamReader::from_bytes(&stream)).expect("applied");
         assert_eq!(told(&tree), expected, "{name}");
@@ -286,8 +270,8 @@ fn two_streams(world: &World) -> (DatasetName, [Vec<u8>; 2]) {
     volume::write(zfs, &zvol, 1 << 20, &text(77, 200_704));
     volume::write(zfs, &zvol, 0, &[0; 4 * BLOCK_BYTES]);
     let two = volume::snapshot(zfs, &zvol, "two");
-    let full = send(world, &one, &SendOptions::full());
-    let increment = send(world, &two, &SendOptions::since(one));
+    let full = send_all(world, &one, &SendOptions::full());
+    let increment = send_all(world, &two, &SendOptions::since(one));
     (zvol, [full, increment])
 }
 
@@ -338,7 +322,7 @@ fn a_package_split_is_received_stream_by_stream(world: &World) {
         let name = name.replace(tree.as_str(), &format!("{}/copy", world.root()));
         let bytes = fs::read(path).expect("read");
         let to = name.parse().expect("a snapshot");
-        receive(world, &to, &ReceiveOptions::new(), &bytes).expect("received");
+        receive_all(world, &to, &ReceiveOptions::new(), &bytes).expect("received");
     }
     let copy = world.root().child("copy").and_then(|copy| copy.child("disk")).expect("a name");
     volume::assert_same(zfs, &inside, &copy);
@@ -351,7 +335,8 @@ fn the_rest_of_a_stream_finishes_an_interrupted_receive(world: &World) {
     for (name, stream) in [("one", full), ("two", increment)] {
         let to = copy.snapshot(name).expect("a name");
         let resumable = ReceiveOptions::new().resumable();
-        receive(world, &to, &resumable, &stream[..stream.len() / 2]).expect_err("it is cut off");
+        receive_all(world, &to, &resumable, &stream[..stream.len() / 2])
+            .expect_err("it is cut off");
         let token = zfs.receive_token(&copy).expect("asked").expect("something is kept");
         let token: zfsvol_core::stream::ResumeToken = token.parse().expect("a token");
         assert!((token.object, token.offset) > (1, 0), "{token:?}");
@@ -361,7 +346,7 @@ fn the_rest_of_a_stream_finishes_an_interrupted_receive(world: &World) {
         let summary = verify_bytes(&rest).expect("a sound stream");
         let features = summary.first.expect("a stream").features();
         assert!(features.contains(StreamFeatures::RESUMING) && rest.len() < stream.len());
-        receive(world, &to, &resumable, &rest).expect("the rest is received");
+        receive_all(world, &to, &resumable, &rest).expect("the rest is received");
         assert_eq!(zfs.receive_token(&copy).expect("asked"), None);
     }
     volume::assert_same(zfs, &zvol, &copy);
@@ -369,7 +354,7 @@ fn the_rest_of_a_stream_finishes_an_interrupted_receive(world: &World) {
 
 fn a_dropped_record_leaves_a_hole(world: &World) {
     let zvol = source(world, "source", "off");
-    let stream = send(world, &volume::snapshot(world.zfs(), &zvol, "s"), &SendOptions::full());
+    let stream = send_all(world, &volume::snapshot(world.zfs(), &zvol, "s"), &SendOptions::full());
     let at = 5 * BLOCK_BYTES;
     let mut changed = Vec::new();
     let dropped = drop_record(&mut StreamReader::from_bytes(&stream), &mut changed, 1, at as u64);
@@ -409,7 +394,7 @@ fn a_stream_of_the_other_byte_order_is_received(world: &World) {
         let stream = swapped(stream);
         assert!(verify_bytes(&stream).expect("a sound stream").big_endian);
         let to = copy.snapshot(name).expect("a name");
-        let received = receive(world, &to, &ReceiveOptions::new(), &stream).expect("received");
+        let received = receive_all(world, &to, &ReceiveOptions::new(), &stream).expect("received");
         assert_eq!(received.begin.byte_order, ByteOrder::Big);
     }
     volume::assert_same(zfs, &zvol, &copy);
@@ -500,8 +485,8 @@ fn a_disk_rebuilt_without_a_kernel_is_the_volume(world: &World) {
         let disk =
             fs::File::options().read(true).write(true).create(true).truncate(true).open(&path);
         let mut image = ZvolImage::new(disk.expect("a file"));
-        let full = send(world, &one, &SendOptions::full().flags(flags));
-        let increment = send(world, &two, &SendOptions::since(one.clone()).flags(flags));
+        let full = send_all(world, &one, &SendOptions::full().flags(flags));
+        let increment = send_all(world, &two, &SendOptions::since(one.clone()).flags(flags));
         for stream in [full, increment] {
             image.apply(&mut StreamReader::from_bytes(&stream)).expect("rebuilt");
         }

@@ -89,7 +89,7 @@ pub struct ObjsetStats {
     pub creation_txg: u64,
     /// Its GUID.
     pub guid: u64,
-    /// `dmu_objset_type_t`: 2 for a file system, 3 for a zvol.
+    /// `dmu_objset_type_t`: 2 for a file system, [`Self::ZVOL`] for a zvol.
     pub objset_type: u32,
     /// A snapshot.
     pub is_snapshot: bool,
@@ -99,6 +99,11 @@ pub struct ObjsetStats {
     pub redacted: bool,
     /// The snapshot it is a clone of; empty if none.
     pub origin: String,
+}
+
+impl ObjsetStats {
+    /// [`Self::objset_type`] of a zvol: `DMU_OST_ZVOL` of OpenZFS `include/sys/fs/zfs.h`.
+    pub const ZVOL: u32 = 3;
 }
 
 /// What `zfs diff` asks about one object: `zfs_stat_t`.

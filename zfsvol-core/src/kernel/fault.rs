@@ -1,16 +1,10 @@
 //! [`Fault`]: a door behind which chosen calls fail.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use super::{
-    Access, BlockDevice, Cmd, Errno, Handle, Host, Ioc, Kernel, Module, MountEntry, MountFlags,
-    MountPoint, MountRequest, UnmountFlags,
-};
-use crate::name::DatasetName;
+use super::{Cmd, Errno, Host, Ioc, Kernel};
 
 /// Lets the ioctls fail that its rules choose, to see what a program makes of it: a full pool, a signal, a reply that was lost.
 ///
@@ -188,48 +182,9 @@ impl Kernel for Fault {
         Err(cmd.refuse(rule.errno, "a fault was injected after the call"))
     }
 
+    /// The host as it is: no rule is about its calls.
     fn host(&self) -> &dyn Host {
-        self
-    }
-}
-
-/// Host calls go through as they are.
-impl Host for Fault {
-    fn module(&self) -> &Module {
-        self.inner.host().module()
-    }
-
-    fn handle(&self) -> Result<Handle, Errno> {
-        self.inner.host().handle()
-    }
-
-    fn mounts(&self) -> Result<Vec<MountEntry>, Errno> {
-        self.inner.host().mounts()
-    }
-
-    fn mount(&self, request: &MountRequest) -> Result<(), Errno> {
-        self.inner.host().mount(request)
-    }
-
-    fn unmount(&self, path: &Path, flags: UnmountFlags) -> Result<(), Errno> {
-        self.inner.host().unmount(path, flags)
-    }
-
-    fn prepare_mount_point(&self, request: &MountRequest) -> Result<MountPoint, Errno> {
-        self.inner.host().prepare_mount_point(request)
-    }
-
-    fn remove_mount_point(&self, path: &Path, flags: MountFlags) -> Result<(), Errno> {
-        self.inner.host().remove_mount_point(path, flags)
-    }
-
-    fn open_block(
-        &self,
-        zvol: &DatasetName,
-        access: Access,
-        wait: Duration,
-    ) -> Result<Box<dyn BlockDevice>, Errno> {
-        self.inner.host().open_block(zvol, access, wait)
+        self.inner.host()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Zfs;
 use super::call::{Operation, REPLY_BYTES_FIRST};
 use crate::error::{BusyReason, Error, ErrorKind, Failure};
-use crate::kernel::{Cmd, Errno, Ioc};
+use crate::kernel::{Cmd, Errno, Ioc, ObjsetStats};
 use crate::name::Entity;
 use crate::nvlist::{NvList, Value};
 
@@ -12,9 +12,6 @@ const CHILDREN_MAX: usize = 16;
 
 /// Most failures of a batch that are looked into, each for a handful of ioctls: enough for a person to see the pattern.
 const EXPLAINED_MAX: usize = 16;
-
-/// `DMU_OST_ZVOL` of OpenZFS `include/sys/fs/zfs.h`.
-const OBJSET_ZVOL: u32 = 3;
 
 /// What asks here never surfaces in an error: a reason that cannot be found is left out.
 const fn ask(ioc: Ioc) -> Operation {
@@ -200,7 +197,7 @@ impl Zfs {
     fn open_device(&self, name: &str) -> Option<BusyReason> {
         let (cmd, _) = self.stats(name)?;
         let stats = &cmd.objset_stats;
-        (stats.objset_type == OBJSET_ZVOL && !stats.is_snapshot)
+        (stats.objset_type == ObjsetStats::ZVOL && !stats.is_snapshot)
             .then(|| BusyReason::DeviceOpen(format!("/dev/zvol/{name}")))
     }
 }
@@ -255,7 +252,7 @@ mod tests {
                 answer(cmd, [("clones", value(clones))])
             }
             (Ioc::OBJSET_STATS, "tank/z") => {
-                cmd.objset_stats.objset_type = OBJSET_ZVOL;
+                cmd.objset_stats.objset_type = ObjsetStats::ZVOL;
                 answer(cmd, [("volsize", value(1_u64))])
             }
             (Ioc::OBJSET_STATS, "tank/r") => {

@@ -24,9 +24,6 @@ const INHERIT: Operation = Operation::new(Ioc::INHERIT_PROP, "inherit a property
 const POOL_PROPERTIES: Operation = Operation::new(Ioc::POOL_GET_PROPS, "get the properties of");
 const POOL_LAYOUT: Operation = Operation::new(Ioc::POOL_STATS, "get the layout of");
 
-/// `dmu_objset_type_t` of a zvol.
-const OBJSET_ZVOL: u32 = 3;
-
 impl Zfs {
     /// All properties of a dataset or snapshot, native and user, each with its source. Native ones that nothing sets are there with their
     /// default, as in `zfs get all`; `mountpoint` is where the file system is or would be mounted, and what a mount option overrides for now
@@ -441,7 +438,7 @@ impl Zfs {
 /// What a dataset is, and what its head is: a snapshot's is the file system or zvol.
 pub(super) fn kind_of(stats: &ObjsetStats) -> (DatasetKind, DatasetTypes) {
     let head = match stats.objset_type {
-        OBJSET_ZVOL => DatasetKind::Volume,
+        ObjsetStats::ZVOL => DatasetKind::Volume,
         _ => DatasetKind::Filesystem,
     };
     (if stats.is_snapshot { DatasetKind::Snapshot } else { head }, head.types())

@@ -5,15 +5,13 @@ use std::time::Duration;
 use super::Zfs;
 use super::call::{Operation, REPLY_BYTES_FIRST};
 use crate::error::{BusyReason, Error, ErrorKind, Result};
-use crate::kernel::{Access, BlockDevice, Cmd, Errno, Ioc};
+use crate::kernel::{Access, BlockDevice, Cmd, Errno, Ioc, ObjsetStats};
 use crate::name::DatasetName;
 use crate::nvlist::NvList;
 
 const OPEN: Operation = Operation::new(Ioc::OBJSET_STATS, "open the device of");
 
-/// `DMU_OST_ZVOL` of OpenZFS `include/sys/fs/zfs.h`.
-const OBJSET_ZVOL: u32 = 3;
-/// `ZFS_VOLMODE_NONE`, same place.
+/// `ZFS_VOLMODE_NONE` of OpenZFS `include/sys/fs/zfs.h`.
 const VOLMODE_NONE: u64 = 3;
 /// `ZFS_KEYSTATUS_UNAVAILABLE`, same place.
 const KEY_UNAVAILABLE: u64 = 1;
@@ -56,7 +54,7 @@ fn check_has_device(zvol: &DatasetName, cmd: &Cmd, properties: &NvList) -> Resul
     let property = |name| properties.get_list(name).and_then(|property| property.get_u64("value"));
     let stats = &cmd.objset_stats;
     let error = |kind, reason: &'static str| OPEN.error(kind, zvol.as_str(), reason);
-    if stats.objset_type != OBJSET_ZVOL {
+    if stats.objset_type != ObjsetStats::ZVOL {
         return Err(error(ErrorKind::WrongType, "it is a file system, not a volume"));
     }
     if stats.inconsistent {
@@ -108,7 +106,7 @@ mod tests {
     fn zfs() -> Zfs {
         Zfs::new(Stub::new(|_, cmd| {
             let of = |number: u64| -> NvList { [("value", number)].into_iter().collect() };
-            cmd.objset_stats.objset_type = OBJSET_ZVOL;
+            cmd.objset_stats.objset_type = ObjsetStats::ZVOL;
             match cmd.name.as_str() {
                 "tank/fs" => {
                     cmd.objset_stats.objset_type = 2;
