@@ -207,11 +207,25 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_parent_is_left_to_the_ioctl_only_if_it_would_take_long() {
+    fn a_wide_parent_is_left_to_the_ioctl_if_it_would_take_long() {
         assert_eq!(names_found(500, Duration::from_millis(1)), (500, 1));
-        assert_eq!(names_found(2000, Duration::ZERO), (2000, 2));
         // At the pace of the first 512, 100 ms are not enough for twice that.
         assert_eq!(names_found(5120, Duration::from_secs(2)), (0, 1));
-        assert_eq!(names_found(NAMES_MAX + 1, Duration::ZERO), (0, 2));
+    }
+
+    #[test]
+    fn the_pace_of_a_program_says_how_many_names_the_next_can_find() {
+        let parent = || ("tank/a".to_owned(), vec![String::new(); 99]);
+        let answer = |found: usize, wide: usize, took: u64| Answer {
+            names: std::iter::repeat_with(parent).take(found).collect(),
+            too_wide: vec![String::new(); wide],
+            wide: 512,
+            took: Duration::from_millis(took),
+        };
+        let within = |answer: &Answer| answer.names_within(Duration::from_millis(100));
+        assert_eq!(within(&answer(0, 1, 10)), 5120);
+        assert_eq!(within(&answer(1, 1, 50)), 2 * (512 + 100));
+        assert_eq!(within(&answer(0, 1, 200)), 256);
+        assert_eq!(within(&answer(0, 1, 0)), NAMES_MAX);
     }
 }
