@@ -25,7 +25,7 @@ use zfsvol_core::stream::{ChecksumKernel, Fletcher4, StreamReader, Tee, verify, 
 const STREAM_BYTES: usize = 256 << 20;
 
 /// What is read at once when a file is read and summed: what [`verify`] reads at once.
-const READ_BYTES: usize = 256 << 10;
+const READ_BYTES: usize = 1 << 20;
 
 const TURNS: usize = 15;
 
@@ -40,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for block_bytes in [8 << 10, 128 << 10, 1 << 20] {
         let stream = zvol_stream(block_bytes, (STREAM_BYTES / block_bytes) as u64)?;
         in_memory(&stream, block_bytes);
+        in_a_file(&stream, block_bytes)?;
         if block_bytes == 128 << 10 {
-            in_a_file(&stream)?;
             allocations(&stream)?;
         }
     }
@@ -89,7 +89,7 @@ fn read_all<S: zfsvol_core::stream::Source>(mut reader: StreamReader<S>) -> bool
     }
 }
 
-fn in_a_file(stream: &[u8]) -> Result<(), Box<dyn Error>> {
+fn in_a_file(stream: &[u8], block_bytes: usize) -> Result<(), Box<dyn Error>> {
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(stream)?;
     let path = file.path();
@@ -101,19 +101,25 @@ fn in_a_file(stream: &[u8]) -> Result<(), Box<dyn Error>> {
     open()?;
     let zstream = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/zstream");
     let dump = || Command::new(zstream).arg("dump").arg(path).stdout(Stdio::null()).status();
-    let mut contest =
-        Contest::new("256 MiB in a file, in the page cache, blocks of 128 KiB", stream.len())
-            .with("read and sum", || drop(black_box(open().and_then(sum_of))))
-            .with("verify", || drop(black_box(open().map(verify))))
-            .with("Tee", || drop(black_box(open().and_then(tee))));
-    let status = dump()?;
-    if status.success() {
-        contest = contest.with("zstream dump", || drop(black_box(dump())));
-    } else if status.code() == Some(NO_ZSTREAM) {
-        println!("SKIPPED: zstream dump: there is no zstream here\n");
-    } else {
-        return Err(format!("zstream does not take the stream: {status}").into());
+    let title =
+        format!("256 MiB in a file, in the page cache, blocks of {} KiB", block_bytes >> 10);
+    let contest = Contest::new(title, stream.len())
+        .with("read and sum", || drop(black_box(open().and_then(sum_of))))
+        .with("verify", || drop(black_box(open().map(verify))))
+        .with("Tee", || drop(black_box(open().and_then(tee))));
+    println!("{}", contest.table(TURNS));
+    match dump()? {
+        status if status.success() => {}
+        status if status.code() == Some(NO_ZSTREAM) => {
+            println!("SKIPPED: zstream dump: there is no zstream here\n");
+            return Ok(());
+        }
+        status => return Err(format!("zstream does not take the stream: {status}").into()),
     }
+    let contest = Contest::new("the same file", stream.len())
+        .with("zstream dump", || drop(black_box(dump())))
+        .with("verify", || drop(black_box(open().map(verify))))
+        .with("verify_bytes, of memory", || drop(black_box(verify_bytes(black_box(stream)))));
     println!("{}", contest.table(TURNS));
     Ok(())
 }

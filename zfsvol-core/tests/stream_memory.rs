@@ -11,8 +11,8 @@ use zfsvol_core::stream::{
     StreamError, StreamFeatures, StreamReader, StreamWriter, Write, verify, verify_bytes,
 };
 
-/// What a reader takes besides the payload it hands out: its first buffer.
-const READER_BYTES_MAX: usize = 1 << 20;
+/// What a reader takes besides the payload it hands out: its first buffer, which is 1 MiB at most.
+const READER_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
 struct Counting;
 

@@ -10,8 +10,8 @@ use super::rules::Rules;
 use super::{Begin, Header, Part, Problem, Record, RecordType, StreamError};
 use crate::nvlist::ByteOrder;
 
-/// What is read at once: large enough for few calls, small enough to stay in the processor's cache until it is summed up.
-const READ_BYTES: usize = 256 << 10;
+/// What is read at once. From the page cache, verifying a file took a quarter less time than with 256 KiB, and with 2 MiB no less.
+const READ_BYTES: usize = 1 << 20;
 
 /// How many records of a kind there are, and how much follows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
