@@ -379,7 +379,9 @@ impl Pair {
             };
             (outcome, reply, String::from_utf8_lossy(&cmd.string).into_owned())
         });
-        if real == ours {
+        // Of several errnos the module tells any: its order is that of a hash of Lua.
+        let any = request.ioc == Ioc::DESTROY_SNAPS && real.0.is_err() && ours.0.is_err();
+        if real == ours || (any && real.1 == ours.1) {
             return Ok(());
         }
         Err(format!("{request}\n  OpenZFS says {real:?}\n  embedded says {ours:?}"))

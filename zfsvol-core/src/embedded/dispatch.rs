@@ -6,8 +6,8 @@ use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
 use super::{
-    Shared, bookmark, dataset, event, hold, key, list, object, pool, program, property, quota,
-    receive, send, snapshot, space,
+    Shared, activity, bookmark, dataset, event, hold, key, list, object, pool, program, property,
+    quota, receive, send, snapshot, space,
 };
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
@@ -74,6 +74,11 @@ impl Entry {
         self
     }
 
+    const fn since(mut self, major: u32, minor: u32) -> Self {
+        self.since = (major, minor);
+        self
+    }
+
     const fn anybody(mut self) -> Self {
         self.policy = Policy::Any;
         self
@@ -95,6 +100,20 @@ static TABLE: &[Entry] = &[
     entry(Ioc::EVENTS_NEXT, NameCheck::None, keys::NONE, LegacyLong(event::next)).without_pool(),
     entry(Ioc::EVENTS_SEEK, NameCheck::None, keys::NONE, LegacyWrite(event::seek)).without_pool(),
     entry(Ioc::EVENTS_CLEAR, NameCheck::None, keys::NONE, LegacyWrite(event::clear)).without_pool(),
+    entry(Ioc::POOL_SCRUB, Pool, keys::SCRUB, Write(activity::scrub)).since(2, 2),
+    entry(Ioc::POOL_SCAN, Pool, keys::NONE, LegacyWrite(activity::scan)),
+    entry(Ioc::POOL_CHECKPOINT, Pool, keys::NONE, Write(activity::checkpoint)),
+    entry(Ioc::POOL_DISCARD_CHECKPOINT, Pool, keys::NONE, Write(activity::discard_checkpoint)),
+    entry(Ioc::POOL_REOPEN, Pool, keys::REOPEN, Write(activity::reopen)),
+    entry(Ioc::CLEAR, Pool, keys::NONE, LegacyWrite(activity::clear)),
+    entry(Ioc::ERROR_LOG, Pool, keys::NONE, LegacyRead(activity::error_log)),
+    entry(Ioc::WAIT, Pool, keys::WAIT, Read(activity::wait)),
+    entry(Ioc::POOL_PREFETCH, Pool, keys::PREFETCH, Write(activity::prefetch)).since(2, 3),
+    entry(Ioc::DDT_PRUNE, Pool, keys::DDT_PRUNE, Write(activity::prune)).since(2, 3),
+    entry(Ioc::SET_BOOTENV, Pool, keys::SET_BOOTENV, Write(activity::set_bootenv)),
+    entry(Ioc::GET_BOOTENV, Pool, keys::NONE, Read(activity::get_bootenv)),
+    entry(Ioc::POOL_INITIALIZE, Pool, keys::INITIALIZE, Write(activity::initialize)),
+    entry(Ioc::POOL_TRIM, Pool, keys::TRIM, Write(activity::trim)),
     // Datasets.
     entry(Ioc::CREATE, Dataset, keys::CREATE, Write(dataset::create)),
     entry(Ioc::CLONE, Dataset, keys::CLONE, Write(dataset::clone)),

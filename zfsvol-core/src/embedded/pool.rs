@@ -183,7 +183,8 @@ pub(super) fn stats(state: &State, cmd: &mut Cmd) -> Result<()> {
 fn config(pool: &Pool, name: &str) -> Result<NvList> {
     let allocated = pool.dir(pool.root)?.used.used;
     let mut config = NvList::new();
-    let tree = vdev_config(pool.layout.tree(), unsigned(allocated));
+    let mut tree = vdev_config(pool, pool.layout.tree(), unsigned(allocated));
+    pool.activity.add_to_root(&mut tree);
     let children = tree.get_lists("children").map_or(0, <[NvList]>::len);
     config
         .insert("version", VERSION)
@@ -199,13 +200,13 @@ fn config(pool: &Pool, name: &str) -> Result<NvList> {
 }
 
 /// A vdev with its statistics.
-fn vdev_config(vdev: &NvList, allocated: u64) -> NvList {
+fn vdev_config(pool: &Pool, vdev: &NvList, allocated: u64) -> NvList {
     let mut vdev = vdev.clone();
     let children: Vec<NvList> = vdev
         .get_lists("children")
         .unwrap_or_default()
         .iter()
-        .map(|child| vdev_config(child, allocated))
+        .map(|child| vdev_config(pool, child, allocated))
         .collect();
     let inner: u64 = children.iter().filter_map(|child| child.get_u64("asize")).sum();
     let mut stats = vec![0_u64; VDEV_STATS];
@@ -223,11 +224,18 @@ fn vdev_config(vdev: &NvList, allocated: u64) -> NvList {
             *slot = ashift;
         }
     }
+    let done = pool.layout.usable();
+    for (place, number) in pool.activity.stats_of(vdev.get_u64("guid").unwrap_or(0), unsigned(done))
+    {
+        if let Some(slot) = stats.get_mut(place) {
+            *slot = number;
+        }
+    }
     vdev.insert("vdev_stats", stats);
     for kind in AUXILIARY {
-        let others = vdev
-            .get_lists(kind)
-            .map(|others| others.iter().map(|other| vdev_config(other, 0)).collect::<Vec<_>>());
+        let others = vdev.get_lists(kind).map(|others| {
+            others.iter().map(|other| vdev_config(pool, other, 0)).collect::<Vec<_>>()
+        });
         if let Some(others) = others {
             vdev.insert(kind, others);
         }

@@ -118,6 +118,18 @@ impl Layout {
         self.devices.iter().map(PathBuf::as_path).filter(|path| path.is_absolute())
     }
 
+    /// The vdev of that GUID.
+    pub(super) fn find(&self, guid: u64) -> Option<&NvList> {
+        let mut open = vec![&self.tree];
+        while let Some(vdev) = open.pop() {
+            if vdev.get_u64("guid") == Some(guid) {
+                return Some(vdev);
+            }
+            open.extend(vdev.get_lists("children").unwrap_or_default());
+        }
+        None
+    }
+
     /// The features of a pool that its vdevs need.
     pub(super) fn features(&self) -> impl Iterator<Item = &'static str> {
         let children = self.tree.get_lists("children").unwrap_or_default();

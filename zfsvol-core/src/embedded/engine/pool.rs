@@ -7,6 +7,7 @@ use super::dataset::{Dataset, Head, Role, Snapshot};
 use super::dir::Dir;
 use super::props::PropValue;
 use super::{Env, Id, LOST, Result, Tx};
+use crate::embedded::activity::Activity;
 use crate::embedded::feature::Enabled;
 use crate::embedded::vdev::Layout;
 
@@ -33,6 +34,8 @@ pub(in crate::embedded) struct Pool {
     next_id: Id,
     /// Encryption roots whose key is loaded, by directory.
     pub(in crate::embedded) keys: BTreeSet<Id>,
+    /// Scrubs and the like.
+    pub(in crate::embedded) activity: Activity,
 }
 
 impl Pool {
@@ -51,6 +54,7 @@ impl Pool {
             // As in a new pool, where the root's is about that.
             next_id: 32,
             keys: BTreeSet::new(),
+            activity: Activity::default(),
         }
     }
 
