@@ -58,7 +58,8 @@ impl Pool {
             prev: head.prev,
             prev_txg: head.prev_txg,
             referenced: head.referenced,
-            unique: head.unique,
+            // All of it is the head's as well.
+            unique: 0,
             deadlist: std::mem::take(&mut head.deadlist),
             content: head.content.clone(),
             inconsistent: head.inconsistent,
