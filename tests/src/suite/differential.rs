@@ -51,16 +51,17 @@ fn both_kernels_answer_the_same_to_the_same_requests(world: &World) {
     let mut differences = Vec::new();
     let mut round = 0;
     let mut left = steps;
+    // Of its own: what other cases have put to use in a pool shows in all its datasets.
+    let pool = world.new_pool("alike", Bytes::from_gib(2));
     let ours = Zfs::new(
-        Embedded::builder()
-            .release(release)
-            .pool(world.pool().as_str(), Bytes::from_gib(4))
-            .build(),
+        Embedded::builder().release(release).pool(pool.as_str(), Bytes::from_gib(4)).build(),
     );
-    let root = format!("{}/r", world.root());
-    Pair { real: world.zfs().clone(), ours: ours.clone(), root }.begin_case(world);
+    let none: NvList = [("mountpoint", "none")].into_iter().collect();
+    let mut cmd = Cmd::new(pool.as_str());
+    cmd.input = Some(none.to_bytes().expect("packed"));
+    ours.kernel().ioctl(Ioc::SET_PROP, &mut cmd).expect("a pool like the other");
     while left > 0 && differences.len() < DIFFERENCES_MAX {
-        let root = format!("{}/r{round}", world.root());
+        let root = format!("{pool}/r{round}");
         let pair = Pair { real: world.zfs().clone(), ours: ours.clone(), root };
         pair.begin();
         let mut random = Random(seed ^ (round << 32));
@@ -151,15 +152,6 @@ struct Pair {
 }
 
 impl Pair {
-    /// Makes the pool of the embedded kernel like the other.
-    fn begin_case(&self, world: &World) {
-        let none: NvList = [("mountpoint", "none")].into_iter().collect();
-        let mut cmd = Cmd::new(world.pool().as_str());
-        cmd.input = Some(none.to_bytes().expect("packed"));
-        self.ours.kernel().ioctl(Ioc::SET_PROP, &mut cmd).expect("a pool like the other");
-        Self::create_root(&self.ours, world.root().as_str());
-    }
-
     fn begin(&self) {
         for zfs in [&self.real, &self.ours] {
             Self::create_root(zfs, &self.root);
