@@ -17,7 +17,8 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case(both_kernels_answer_the_same_to_the_same_requests)
             .needs(Need::RealModule)
-            .needs(Need::Root),
+            .needs(Need::Root)
+            .needs(Need::Speed),
     ]
 }
 
