@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use zfsvol_core::kernel::Access;
+use zfsvol_core::kernel::{Access, Errno, Fault, FaultRule, Ioc};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::volume::peer::{Incoming, Offer, PeerVolume, Settled, VolumeId};
 use zfsvol_core::volume::{
@@ -13,7 +13,7 @@ use zfsvol_core::volume::{
     VolumeName, VolumeSpec, VolumeState,
 };
 use zfsvol_core::zfs::Key;
-use zfsvol_core::{Bytes, Error, ErrorKind, Guid};
+use zfsvol_core::{Bytes, Error, ErrorKind, Guid, Zfs};
 
 use crate::expect::{plain, refused};
 use crate::volume::noise;
@@ -51,6 +51,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_takeover_of_one_s_own_volume_is_refused),
         case(an_owner_that_comes_back_keeps_what_it_had_written),
         case(an_owner_that_comes_back_with_nothing_new_is_a_replica),
+        case(an_owner_that_dies_while_it_steps_back_is_recovered_again),
         case(a_volume_that_is_pushed_can_be_destroyed),
     ]
 }
@@ -723,6 +724,37 @@ fn an_owner_that_comes_back_with_nothing_new_is_a_replica(world: &World) {
     write(&two.there, &volume, 0, b"more");
     push(&two.there, &volume, &two.to_here).expect("pushed");
     assert_eq!(read(&two.here, &volume, 0, 4), b"more");
+}
+
+fn an_owner_that_dies_while_it_steps_back_is_recovered_again(world: &World) {
+    let two = two(world);
+    for (n, ioc) in [Ioc::RENAME, Ioc::SET_PROP, Ioc::CLONE, Ioc::PROMOTE].into_iter().enumerate() {
+        let volume = disk(&two.here, &format!("db{n}"));
+        write(&two.here, &volume, 0, &noise(1, MIB));
+        push(&two.here, &volume, &two.to_there).expect("pushed");
+        write(&two.here, &volume, 0, b"alone");
+        two.there.takeover(&volume).expect("taken over");
+        write(&two.there, &volume, MIB, b"newer");
+        let fault =
+            Fault::new(world.zfs().kernel().clone()).rule(FaultRule::new(Errno::EIO).ioc(ioc));
+        let root = two.here.root().clone();
+        let dying = Node::open(Zfs::new(fault), root, HERE).expect("a node");
+        dying.recover(&volume, &*two.to_there).expect_err("it died");
+
+        // Whatever it is called by now: everything that this node still believes to own is recovered.
+        for found in two.here.list().expect("listed").volumes {
+            two.here.recover(&found.name, &*two.to_there).expect("recovered");
+        }
+        handoff(&two.there, &volume, &two.to_here).expect("handed back");
+        assert_owner(&two, &volume, Some(HERE));
+        assert_eq!(read(&two.here, &volume, 0, MIB), noise(1, MIB));
+        assert_eq!(read(&two.here, &volume, MIB, 5), b"newer");
+        let kept =
+            two.here.list().expect("listed").volumes.into_iter().any(|found| {
+                found.name != volume && read(&two.here, &found.name, 0, 5) == b"alone"
+            });
+        assert!(kept, "what it alone had is gone after {ioc}");
+    }
 }
 
 fn a_volume_that_is_pushed_can_be_destroyed(world: &World) {

@@ -127,6 +127,10 @@ impl Node {
             return self.recover_leaving(&volume, peer, epoch).map_err(told);
         }
         if volume.ownership.owner != self.id() {
+            // No push makes a clone: the last step of stepping back is missing.
+            if volume.origin.is_some() {
+                self.zfs().promote(&volume.dataset).map_err(told)?;
+            }
             return Ok(Recovered::Nothing);
         }
         let id = id_of(&volume);
@@ -279,9 +283,11 @@ impl Node {
             format!("{kept}{suffix}").parse().map_err(|error: super::VolumeNameError| {
                 Error::new(ErrorKind::InvalidName, RECOVER, error.to_string())
             })?;
+        // The name first: until the rest is done too, it is still known as the volume it was, and can be recovered under its new name.
+        let dataset = self.dataset(&aside)?;
+        self.zfs().rename(&volume.dataset, &dataset)?;
         let properties = owned_properties(&self.new_ownership(), PropertySet::new())?;
-        self.zfs().set_properties(&volume.dataset, &properties)?;
-        self.zfs().rename(&volume.dataset, &self.dataset(&aside)?)?;
+        self.zfs().set_properties(&dataset, &properties)?;
         Ok(aside)
     }
 }
