@@ -53,6 +53,12 @@ fn the_device(world: &World, pool: &PoolName) -> Guid {
     status(world, pool).root.leaves().next().expect("a device").guid
 }
 
+/// Until everything about the end of the scrub is written: the module wakes its waiters before that.
+pub(super) fn wait_for_scrub(world: &World, pool: &PoolName) {
+    world.zfs().wait_pool(pool, PoolActivity::Scrub).expect("waited");
+    world.zfs().sync_pool(pool, true).expect("synced");
+}
+
 fn a_pool_is_synced(world: &World) {
     let pool = pool(world);
     for force in [false, true] {
@@ -73,7 +79,7 @@ fn a_scrub_runs_to_its_end(world: &World) {
     let pool = pool(world);
     assert_eq!(status(world, &pool).scan, None);
     world.zfs().scrub_pool(&pool, Scrub::Start).expect("started");
-    world.zfs().wait_pool(&pool, PoolActivity::Scrub).expect("waited");
+    wait_for_scrub(world, &pool);
     let scan = status(world, &pool).scan.expect("a scan");
     assert_eq!((scan.kind, scan.state, scan.errors), (ScanKind::Scrub, ScanState::Finished, 0));
     assert!(scan.started.is_some() && scan.ended >= scan.started);
@@ -93,7 +99,7 @@ fn a_scrub_is_paused_and_goes_on_and_is_stopped(world: &World) {
     let error = zfs.scrub_pool(&pool, Scrub::Pause).expect_err("it is paused");
     assert_eq!(error.kind(), ErrorKind::InProgress, "{error}");
     zfs.scrub_pool(&pool, Scrub::Start).expect("it goes on");
-    zfs.wait_pool(&pool, PoolActivity::Scrub).expect("waited");
+    wait_for_scrub(world, &pool);
     assert_eq!(status(world, &pool).scan.map(|scan| scan.state), Some(ScanState::Finished));
     let stopped = (0..50).any(|_| {
         zfs.scrub_pool(&pool, Scrub::Start).expect("started");
@@ -118,7 +124,7 @@ fn no_scrub_cannot_be_stopped_or_paused(world: &World) {
 fn a_scrub_of_errors_runs(world: &World) {
     let pool = pool(world);
     world.zfs().scrub_pool(&pool, Scrub::Errors).expect("started");
-    world.zfs().wait_pool(&pool, PoolActivity::Scrub).expect("waited");
+    wait_for_scrub(world, &pool);
 }
 
 fn a_scrub_of_errors_needs_a_newer_module(world: &World) {
@@ -129,7 +135,7 @@ fn a_scrub_of_errors_needs_a_newer_module(world: &World) {
 fn a_scrub_of_what_is_new_runs(world: &World) {
     let pool = pool(world);
     world.zfs().scrub_pool(&pool, Scrub::SinceLast).expect("started");
-    world.zfs().wait_pool(&pool, PoolActivity::Scrub).expect("waited");
+    wait_for_scrub(world, &pool);
 }
 
 fn a_scrub_of_what_is_new_needs_a_newer_module(world: &World) {

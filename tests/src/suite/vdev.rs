@@ -310,7 +310,7 @@ fn damage_is_found_and_named(world: &World) {
     let options = zfsvol_core::zfs::ImportOptions::default();
     zfs.import_pool(found.first().expect("one"), &options).expect("imported");
     zfs.scrub_pool(&pool, Scrub::Start).expect("started");
-    zfs.wait_pool(&pool, PoolActivity::Scrub).expect("waited");
+    super::activity::wait_for_scrub(world, &pool);
     let status = status(world, &pool);
     assert!(status.errors > 0);
     assert_eq!(status.scan.map(|scan| scan.errors), Some(8));

@@ -337,6 +337,9 @@ impl Zfs {
     /// Waits until nothing of that kind goes on in the pool, however long that takes. For a wait with an end, ask [`Zfs::pool_status`] from
     /// time to time instead.
     ///
+    /// The module wakes its waiters before it has written down everything about the end: a status that is read at once can say that a scrub is
+    /// finished and not when it ended (`dsl_scan_done` of `module/zfs/dsl_scan.c` up to 2.3). [`Zfs::sync_pool`] with `force` waits for the rest.
+    ///
     /// Issues `ZFS_IOC_WAIT`.
     ///
     /// # Errors
