@@ -66,6 +66,7 @@ impl SendStream {
     ///
     /// # Errors
     /// When no thread can be started. What happens to the stream, [`Transfer::wait`] tells.
+    #[doc(alias = "lzc_send_wrapper")]
     pub fn write_to_fd(self, fd: impl Into<OwnedFd>) -> Result<Transfer<Sent>> {
         let to = Endpoint::new(fd.into()).map_err(|error| self.write_error(error))?;
         Transfer::start(SEND.verb, self.cancel_handle(), move || {
