@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::kernel::Errno;
+use crate::errno::Errno;
 use crate::name::NameError;
 use crate::nvlist::{DecodeError, EncodeError};
 

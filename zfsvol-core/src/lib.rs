@@ -9,6 +9,7 @@
 //! | leaves | [`label`], [`nvlist`], [`property`], [`stream`], [`name`], [`units`], [`error`] | call no layer, can be read alone |
 
 pub mod embedded;
+mod errno;
 pub mod error;
 pub mod kernel;
 pub mod label;
@@ -20,6 +21,7 @@ pub mod units;
 pub mod volume;
 pub mod zfs;
 
+pub use errno::Errno;
 pub use error::{BusyReason, Error, ErrorKind, Failure, Result};
 pub use name::{
     BookmarkName, DatasetName, Entity, EntityName, NameError, NameReason, PoolName, SnapshotName,

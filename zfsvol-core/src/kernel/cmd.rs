@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::errno::Errno;
 use super::ioc::Ioc;
 use super::layout::BEGIN_RECORD_BYTES;
 use super::policy;
+use crate::errno::Errno;
 use crate::nvlist::NvList;
 
 /// One request and, after the call, its answer: what `zfs_cmd_t` carries, as plain values.

@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cmd::Cmd;
-use super::errno::Errno;
 use super::host::{
     Access, BlockDevice, Handle, Host, MountEntry, MountFlags, MountPoint, MountRequest,
     UnmountFlags,
@@ -23,6 +22,7 @@ use super::layout::{Buffers, Layout, Raw};
 use super::module::Module;
 use super::zvol::Zvols;
 use super::{Kernel, mounts};
+use crate::errno::Errno;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::DatasetName;
 use crate::nvlist::NvList;

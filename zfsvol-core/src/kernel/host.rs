@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::errno::Errno;
 use super::module::Module;
+use crate::errno::Errno;
 use crate::name::DatasetName;
 
 /// What surrounds the ioctls of a [`Kernel`](super::Kernel).

@@ -9,8 +9,8 @@
 use std::mem::{offset_of, size_of};
 
 use super::cmd::{Cmd, ObjectStat, ObjsetStats};
-use super::errno::Errno;
 use super::module::ModuleVersion;
+use crate::errno::Errno;
 
 /// Which of the two layouts of `zfs_cmd_t` the loaded module was compiled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -486,6 +486,17 @@ mod tests {
             raw.read_back(&mut back);
             back.reply_filled = cmd.reply_filled;
             assert_eq!(back, cmd);
+        }
+    }
+
+    #[test]
+    fn zfs_errors_have_the_numbers_of_every_release() {
+        for (release, table) in TABLES {
+            for line in table.lines().filter_map(|line| line.strip_prefix("number ZFS_ERR_")) {
+                let (name, number) = line.split_once(' ').unwrap();
+                let errno = Errno(number.parse().unwrap());
+                assert_eq!(errno.name(), Some(format!("ZFS_ERR_{name}").as_str()), "{release}");
+            }
         }
     }
 }

@@ -5,7 +5,6 @@
 
 mod cmd;
 mod dev;
-mod errno;
 mod fault;
 mod host;
 mod ioc;
@@ -25,9 +24,9 @@ mod zvol;
 
 use std::fmt;
 
+pub use crate::errno::Errno;
 pub use cmd::{Cmd, ObjectStat, ObjsetStats};
 pub use dev::DevZfs;
-pub use errno::Errno;
 pub use fault::{Fault, FaultRule};
 pub use host::{
     Access, BlockDevice, Handle, Host, MountEntry, MountFlags, MountPoint, MountRequest,

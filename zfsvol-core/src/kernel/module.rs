@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::errno::Errno;
+use crate::errno::Errno;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The version of a loaded module, as `/sys/module/zfs/version` gives it: `2.3.2-1~bpo12+2`.

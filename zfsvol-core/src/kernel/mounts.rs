@@ -10,8 +10,8 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::errno::Errno;
 use super::host::{MountEntry, MountFlags, MountPoint, MountRequest, UnmountFlags};
+use crate::errno::Errno;
 
 /// Every ZFS mount in this process's mount namespace.
 pub(super) fn list() -> Result<Vec<MountEntry>, Errno> {

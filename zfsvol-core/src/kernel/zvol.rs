@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dev::zvol_name;
-use super::errno::Errno;
 use super::host::{Access, BlockDevice};
+use crate::errno::Errno;
 use crate::name::DatasetName;
 
 /// Finds zvols' devices, and remembers which device had which name.
