@@ -16,18 +16,10 @@ use zfsvol_tests::{Case, Machine, Need, suite};
 
 /// What the embedded kernel is to do and does not yet: areas, or cases of them, with the reason.
 const NOT_YET: &[(&str, &str)] = &[
-    ("activity::a_scrub_is_paused_and_goes_on_and_is_stopped", "a scrub is over at once"),
-    ("activity::initializing_stops_and_goes_on", "initializing is over at once"),
-    ("activity::the_history_tells_what_was_done", "history"),
-    ("diff::", "file systems have no files"),
     (
         "door::a_read_only_door_runs_programs_that_only_look",
         "programs that are not the library's own",
     ),
-    ("import::", "import and export"),
-    ("missing::a_missing_object_is_not_found", "file systems have no files"),
-    ("pool::a_device_of_an_exported_pool_is_refused_unless_forced", "import and export"),
-    ("pool::a_device_of_an_imported_pool_is_refused", "labels on devices"),
     ("program::", "programs that are not the library's own"),
     (
         "push::an_encrypted_volume_is_pushed_as_it_is_and_comes_back",
@@ -38,7 +30,6 @@ const NOT_YET: &[(&str, &str)] = &[
         "send::a_raw_stream_needs_no_key_and_stays_encrypted",
         "raw streams of what was encrypted here",
     ),
-    ("vdev::", "what depends on devices"),
 ];
 
 fn main() -> ExitCode {

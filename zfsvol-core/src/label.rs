@@ -8,7 +8,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::nvlist::{DecodeError, Limits, NvList};
+use crate::nvlist::{DecodeError, Encoding, Limits, NvList};
 use crate::units::{Guid, Txg};
 
 /// How long each copy of the label is.
@@ -166,6 +166,26 @@ impl Label {
     }
 }
 
+/// The configuration of a device's labels as they are written by this machine, for each of these offsets in the device. `None` when it does not fit.
+pub(crate) fn sealed(config: &NvList, offsets: [u64; 4]) -> Option<[Vec<u8>; 4]> {
+    let mut bytes = config.encode(Encoding::Xdr).ok()?;
+    if bytes.len() > CONFIG_BYTES - CHECKSUM_BYTES {
+        return None;
+    }
+    bytes.resize(CONFIG_BYTES - CHECKSUM_BYTES, 0);
+    bytes.extend(MAGIC.to_le_bytes());
+    // Only the end of what is hashed differs.
+    let common = Sha256::new().chain_update(&bytes);
+    Some(offsets.map(|offset| {
+        let digest = common.clone().chain_update(offset.to_le_bytes()).chain_update([0; 24]);
+        let mut written = bytes.clone();
+        for word in digest.finalize().chunks_exact(8) {
+            written.extend(word.iter().rev());
+        }
+        written
+    }))
+}
+
 fn nonzero(guid: u64, name: &'static str) -> Result<Guid, LabelError> {
     if guid == 0 { Err(LabelError::Incomplete(name)) } else { Ok(Guid::new(guid)) }
 }
@@ -198,7 +218,6 @@ fn verify(packed: &[u8], checksum: &[u8; CHECKSUM_BYTES], offset: u64) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nvlist::Encoding;
 
     fn config() -> NvList {
         let mut config = NvList::new();
@@ -233,6 +252,19 @@ mod tests {
             assert_eq!((pool.name.as_str(), pool.guid), ("tank", Guid::new(1)));
             assert_eq!(pool.host, Some((77, "web".to_owned())));
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let offsets = [16_384, 278_528, 1 << 20, 1 << 30];
+        let all = sealed(&config(), offsets).unwrap();
+        for (offset, bytes) in offsets.into_iter().zip(&all) {
+            assert_eq!(bytes, &written(&config(), offset, true));
+            assert_eq!(Label::parse(bytes, offset).unwrap().config, config());
+        }
+        let mut long = config();
+        long.insert("comment", "x".repeat(CONFIG_BYTES));
+        assert_eq!(sealed(&long, offsets), None);
     }
 
     #[test]

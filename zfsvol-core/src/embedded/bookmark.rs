@@ -51,6 +51,8 @@ pub(super) fn create(
     pool.begin();
     for (head, name, bookmark) in checked {
         pool.features.activate("bookmarks");
+        let txg = bookmark.creation_txg;
+        pool.log_internal("bookmark", Some(head), format!("name={name} creation_txg={txg}"));
         pool.head_mut(head)?.bookmarks.insert(name.into(), bookmark);
     }
     Ok(())
@@ -256,6 +258,7 @@ pub(super) fn destroy(
     for (head, short) in found {
         pool.head_mut(head)?.bookmarks.remove(short);
         pool.features.release("bookmarks");
+        pool.log_internal("remove bookmark", Some(head), format!("name={short}"));
     }
     Ok(())
 }

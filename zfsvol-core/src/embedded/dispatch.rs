@@ -6,8 +6,8 @@ use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
 use super::{
-    Shared, activity, bookmark, dataset, event, hold, key, list, object, pool, program, property,
-    quota, receive, send, snapshot, space,
+    Shared, activity, bookmark, dataset, event, history, hold, import, key, list, object, pool,
+    program, property, quota, receive, send, snapshot, space, vdev,
 };
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
@@ -55,9 +55,22 @@ struct Entry {
     name: NameCheck,
     /// Whether its pool must be there.
     needs_pool: bool,
+    /// Whether its pool must not be imported read-only (`POOL_CHECK_READONLY`).
+    changes: bool,
     policy: Policy,
     keys: &'static [Key],
     handler: Handler,
+    history: Noted,
+}
+
+/// Whether an ioctl is noted in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    No,
+    /// Not itself, but a program may add its command line.
+    Command,
+    /// Under that name.
+    As(&'static str),
 }
 
 const fn entry(ioc: Ioc, name: NameCheck, keys: &'static [Key], handler: Handler) -> Entry {
@@ -65,12 +78,51 @@ const fn entry(ioc: Ioc, name: NameCheck, keys: &'static [Key], handler: Handler
         Read(_) | LegacyRead(_) | LegacyLong(_) => Policy::Any,
         Write(_) | LegacyWrite(_) | Long(_) => Policy::Root,
     };
-    Entry { ioc, since: (2, 0), name, needs_pool: true, policy, keys, handler }
+    Entry {
+        ioc,
+        since: (2, 0),
+        name,
+        needs_pool: true,
+        changes: false,
+        policy,
+        keys,
+        handler,
+        history: Noted::No,
+    }
 }
 
 impl Entry {
     const fn without_pool(mut self) -> Self {
         self.needs_pool = false;
+        self
+    }
+
+    const fn changes(mut self) -> Self {
+        self.changes = true;
+        self
+    }
+
+    const fn noted(mut self) -> Self {
+        self.history = Noted::Command;
+        self
+    }
+
+    const fn noted_as(mut self, name: &'static str) -> Self {
+        self.history = Noted::As(name);
+        self
+    }
+
+    /// Notes that it was carried out.
+    fn note(&self, state: &mut State, target: &str, input: NvList, output: &NvList) {
+        match self.history {
+            Noted::No => {}
+            Noted::Command => state.log_ioctl(target, None, input, output),
+            Noted::As(name) => state.log_ioctl(target, Some(name), input, output),
+        }
+    }
+
+    const fn privileged(mut self) -> Self {
+        self.policy = Policy::Root;
         self
     }
 
@@ -90,76 +142,121 @@ use NameCheck::{Dataset, Entity, Pool};
 
 static TABLE: &[Entry] = &[
     // Pools.
-    entry(Ioc::POOL_CREATE, Pool, keys::NONE, LegacyWrite(pool::create)).without_pool(),
+    entry(Ioc::POOL_CREATE, Pool, keys::NONE, LegacyWrite(pool::create)).without_pool().noted(),
     entry(Ioc::POOL_DESTROY, Pool, keys::NONE, LegacyWrite(pool::destroy)),
+    entry(Ioc::POOL_EXPORT, Pool, keys::NONE, LegacyWrite(import::export)),
+    entry(Ioc::POOL_IMPORT, Pool, keys::NONE, LegacyWrite(import::import)).without_pool().noted(),
+    entry(Ioc::POOL_TRYIMPORT, NameCheck::None, keys::NONE, LegacyRead(import::try_import))
+        .without_pool()
+        .privileged(),
+    entry(Ioc::POOL_REGUID, Pool, keys::NONE, LegacyWrite(import::reguid)).changes().noted(),
+    entry(Ioc::POOL_GET_HISTORY, Pool, keys::NONE, LegacyRead(history::get)).privileged(),
+    entry(Ioc::LOG_HISTORY, NameCheck::None, keys::LOG_HISTORY, Write(history::add)).without_pool(),
     entry(Ioc::POOL_CONFIGS, NameCheck::None, keys::NONE, LegacyRead(pool::configs)).without_pool(),
     entry(Ioc::POOL_STATS, Pool, keys::NONE, LegacyRead(pool::stats)).without_pool(),
     entry(Ioc::POOL_GET_PROPS, Pool, keys::POOL_GET_PROPS, Read(pool::get_props)).without_pool(),
-    entry(Ioc::POOL_SET_PROPS, Pool, keys::NONE, LegacyWrite(pool::set_props)),
-    entry(Ioc::POOL_SYNC, Pool, keys::SYNC, Write(pool::sync)).anybody(),
+    entry(Ioc::POOL_SET_PROPS, Pool, keys::NONE, LegacyWrite(pool::set_props)).changes().noted(),
+    entry(Ioc::POOL_SYNC, Pool, keys::SYNC, Write(pool::sync)).anybody().changes(),
     entry(Ioc::EVENTS_NEXT, NameCheck::None, keys::NONE, LegacyLong(event::next)).without_pool(),
     entry(Ioc::EVENTS_SEEK, NameCheck::None, keys::NONE, LegacyWrite(event::seek)).without_pool(),
     entry(Ioc::EVENTS_CLEAR, NameCheck::None, keys::NONE, LegacyWrite(event::clear)).without_pool(),
-    entry(Ioc::POOL_SCRUB, Pool, keys::SCRUB, Write(activity::scrub)).since(2, 2),
-    entry(Ioc::POOL_SCAN, Pool, keys::NONE, LegacyWrite(activity::scan)),
-    entry(Ioc::POOL_CHECKPOINT, Pool, keys::NONE, Write(activity::checkpoint)),
-    entry(Ioc::POOL_DISCARD_CHECKPOINT, Pool, keys::NONE, Write(activity::discard_checkpoint)),
-    entry(Ioc::POOL_REOPEN, Pool, keys::REOPEN, Write(activity::reopen)),
-    entry(Ioc::CLEAR, Pool, keys::NONE, LegacyWrite(activity::clear)),
+    entry(Ioc::POOL_SCRUB, Pool, keys::SCRUB, Write(activity::scrub)).since(2, 2).noted_as("scrub"),
+    entry(Ioc::POOL_SCAN, Pool, keys::NONE, LegacyWrite(activity::scan)).changes().noted(),
+    entry(Ioc::POOL_CHECKPOINT, Pool, keys::NONE, Write(activity::checkpoint))
+        .changes()
+        .noted_as("zpool_checkpoint"),
+    entry(Ioc::POOL_DISCARD_CHECKPOINT, Pool, keys::NONE, Write(activity::discard_checkpoint))
+        .changes()
+        .noted_as("zpool_discard_checkpoint"),
+    entry(Ioc::POOL_REOPEN, Pool, keys::REOPEN, Write(activity::reopen)).noted_as("reopen"),
+    entry(Ioc::CLEAR, Pool, keys::NONE, LegacyWrite(activity::clear)).changes().noted(),
     entry(Ioc::ERROR_LOG, Pool, keys::NONE, LegacyRead(activity::error_log)),
-    entry(Ioc::WAIT, Pool, keys::WAIT, Read(activity::wait)),
-    entry(Ioc::POOL_PREFETCH, Pool, keys::PREFETCH, Write(activity::prefetch)).since(2, 3),
-    entry(Ioc::DDT_PRUNE, Pool, keys::DDT_PRUNE, Write(activity::prune)).since(2, 3),
-    entry(Ioc::SET_BOOTENV, Pool, keys::SET_BOOTENV, Write(activity::set_bootenv)),
+    entry(Ioc::WAIT, Pool, keys::WAIT, Write(activity::wait)).anybody().changes(),
+    entry(Ioc::POOL_PREFETCH, Pool, keys::PREFETCH, Write(activity::prefetch))
+        .since(2, 3)
+        .noted_as("zpool_prefetch"),
+    entry(Ioc::DDT_PRUNE, Pool, keys::DDT_PRUNE, Write(activity::prune))
+        .since(2, 3)
+        .changes()
+        .noted_as("zpool_ddt_prune"),
+    entry(Ioc::SET_BOOTENV, Pool, keys::SET_BOOTENV, Write(activity::set_bootenv)).changes(),
     entry(Ioc::GET_BOOTENV, Pool, keys::NONE, Read(activity::get_bootenv)),
-    entry(Ioc::POOL_INITIALIZE, Pool, keys::INITIALIZE, Write(activity::initialize)),
-    entry(Ioc::POOL_TRIM, Pool, keys::TRIM, Write(activity::trim)),
+    entry(Ioc::POOL_INITIALIZE, Pool, keys::INITIALIZE, Write(activity::initialize))
+        .changes()
+        .noted_as("initialize"),
+    entry(Ioc::POOL_TRIM, Pool, keys::TRIM, Write(activity::trim)).changes().noted_as("trim"),
+    // Vdevs.
+    entry(Ioc::VDEV_ADD, Pool, keys::NONE, LegacyWrite(vdev::add)).changes().noted(),
+    entry(Ioc::VDEV_REMOVE, Pool, keys::NONE, LegacyWrite(vdev::remove)).changes().noted(),
+    entry(Ioc::VDEV_ATTACH, Pool, keys::NONE, LegacyWrite(vdev::attach)).changes().noted(),
+    entry(Ioc::VDEV_DETACH, Pool, keys::NONE, LegacyWrite(vdev::detach)).changes().noted(),
+    entry(Ioc::VDEV_SET_STATE, Pool, keys::NONE, LegacyWrite(vdev::set_state)).changes().noted(),
+    entry(Ioc::VDEV_SETPATH, Pool, keys::NONE, LegacyWrite(vdev::set_path)).changes().noted(),
+    entry(Ioc::VDEV_SETFRU, Pool, keys::NONE, LegacyWrite(vdev::set_fru)).changes().noted(),
+    entry(Ioc::VDEV_GET_PROPS, Pool, keys::VDEV_GET_PROPS, Read(vdev::get_properties)).since(2, 2),
+    entry(Ioc::VDEV_SET_PROPS, Pool, keys::VDEV_SET_PROPS, Write(vdev::set_properties))
+        .since(2, 2)
+        .changes(),
     // Datasets.
-    entry(Ioc::CREATE, Dataset, keys::CREATE, Write(dataset::create)),
-    entry(Ioc::CLONE, Dataset, keys::CLONE, Write(dataset::clone)),
-    entry(Ioc::DESTROY, Dataset, keys::NONE, LegacyWrite(dataset::destroy)),
-    entry(Ioc::RENAME, Dataset, keys::NONE, LegacyWrite(dataset::rename)),
-    entry(Ioc::PROMOTE, Dataset, keys::NONE, LegacyWrite(dataset::promote)),
-    entry(Ioc::ROLLBACK, Dataset, keys::ROLLBACK, Write(dataset::rollback)),
-    entry(Ioc::SNAPSHOT, Pool, keys::SNAPSHOT, Write(snapshot::snapshot)),
-    entry(Ioc::DESTROY_SNAPS, Pool, keys::DESTROY_SNAPS, Write(snapshot::destroy)),
+    entry(Ioc::CREATE, Dataset, keys::CREATE, Write(dataset::create)).changes().noted_as("create"),
+    entry(Ioc::CLONE, Dataset, keys::CLONE, Write(dataset::clone)).changes().noted_as("clone"),
+    entry(Ioc::DESTROY, Dataset, keys::NONE, LegacyWrite(dataset::destroy)).changes().noted(),
+    entry(Ioc::RENAME, Dataset, keys::NONE, LegacyWrite(dataset::rename)).changes().noted(),
+    entry(Ioc::PROMOTE, Dataset, keys::NONE, LegacyWrite(dataset::promote)).changes().noted(),
+    entry(Ioc::ROLLBACK, Dataset, keys::ROLLBACK, Write(dataset::rollback)).changes(),
+    entry(Ioc::SNAPSHOT, Pool, keys::SNAPSHOT, Write(snapshot::snapshot))
+        .changes()
+        .noted_as("snapshot"),
+    entry(Ioc::DESTROY_SNAPS, Pool, keys::DESTROY_SNAPS, Write(snapshot::destroy))
+        .changes()
+        .noted_as("destroy_snaps"),
     // Properties and lists.
     entry(Ioc::OBJSET_STATS, Dataset, keys::NONE, LegacyRead(list::objset_stats)),
     entry(Ioc::OBJSET_ZPLPROPS, Dataset, keys::NONE, LegacyRead(list::zpl_properties)),
     entry(Ioc::OBJSET_RECVD_PROPS, Dataset, keys::NONE, LegacyRead(property::received)),
     entry(Ioc::DATASET_LIST_NEXT, Dataset, keys::NONE, LegacyRead(list::next_dataset)),
     entry(Ioc::SNAPSHOT_LIST_NEXT, Dataset, keys::NONE, LegacyRead(list::next_snapshot)),
-    entry(Ioc::SET_PROP, Dataset, keys::NONE, LegacyWrite(property::set)),
-    entry(Ioc::INHERIT_PROP, Dataset, keys::NONE, LegacyWrite(property::inherit)),
+    entry(Ioc::SET_PROP, Dataset, keys::NONE, LegacyWrite(property::set)).changes().noted(),
+    entry(Ioc::INHERIT_PROP, Dataset, keys::NONE, LegacyWrite(property::inherit)).changes().noted(),
     // Bookmarks and holds.
-    entry(Ioc::BOOKMARK, Pool, keys::BOOKMARK, Write(bookmark::create)),
+    entry(Ioc::BOOKMARK, Pool, keys::BOOKMARK, Write(bookmark::create))
+        .changes()
+        .noted_as("bookmark"),
     entry(Ioc::GET_BOOKMARKS, Dataset, keys::GET_BOOKMARKS, Read(bookmark::list)),
     entry(Ioc::GET_BOOKMARK_PROPS, Entity, keys::NONE, Read(bookmark::properties)),
-    entry(Ioc::DESTROY_BOOKMARKS, Pool, keys::DESTROY_BOOKMARKS, Write(bookmark::destroy)),
-    entry(Ioc::HOLD, Pool, keys::HOLD, Write(hold::hold)),
-    entry(Ioc::RELEASE, Pool, keys::RELEASE, Write(hold::release)),
+    entry(Ioc::DESTROY_BOOKMARKS, Pool, keys::DESTROY_BOOKMARKS, Write(bookmark::destroy))
+        .changes()
+        .noted_as("destroy_bookmarks"),
+    entry(Ioc::HOLD, Pool, keys::HOLD, Write(hold::hold)).changes().noted_as("hold"),
+    entry(Ioc::RELEASE, Pool, keys::RELEASE, Write(hold::release)).changes().noted_as("release"),
     entry(Ioc::GET_HOLDS, Dataset, keys::NONE, Read(hold::list)),
-    entry(Ioc::CHANNEL_PROGRAM, Pool, keys::CHANNEL_PROGRAM, Write(program::run)),
+    entry(Ioc::CHANNEL_PROGRAM, Pool, keys::CHANNEL_PROGRAM, Write(program::run))
+        .changes()
+        .noted_as("channel_program"),
     // Keys.
-    entry(Ioc::LOAD_KEY, Dataset, keys::LOAD_KEY, Write(key::load)),
-    entry(Ioc::UNLOAD_KEY, Dataset, keys::NONE, Write(key::unload)),
-    entry(Ioc::CHANGE_KEY, Dataset, keys::CHANGE_KEY, Write(key::change)),
+    entry(Ioc::LOAD_KEY, Dataset, keys::LOAD_KEY, Write(key::load)).noted_as("load-key"),
+    entry(Ioc::UNLOAD_KEY, Dataset, keys::NONE, Write(key::unload)).noted_as("unload-key"),
+    entry(Ioc::CHANGE_KEY, Dataset, keys::CHANGE_KEY, Write(key::change))
+        .changes()
+        .noted_as("change-key"),
     // Streams.
     entry(Ioc::SEND_NEW, Dataset, keys::SEND, Long(send::send)),
     entry(Ioc::SEND_SPACE, Dataset, keys::SEND_SPACE, Long(send::space)).anybody(),
-    entry(Ioc::REDACT, Dataset, keys::REDACT, Long(send::redact)),
+    entry(Ioc::REDACT, Dataset, keys::REDACT, Long(send::redact)).changes().noted_as("redact"),
     entry(Ioc::SEND_PROGRESS, Dataset, keys::NONE, LegacyLong(send::progress)),
-    entry(Ioc::RECV_NEW, Dataset, keys::RECEIVE, Long(receive::receive)),
+    entry(Ioc::RECV_NEW, Dataset, keys::RECEIVE, Long(receive::receive))
+        .changes()
+        .noted_as("receive"),
     // What is in file systems.
     entry(Ioc::USERSPACE_ONE, Dataset, keys::NONE, LegacyRead(quota::one)),
     entry(Ioc::USERSPACE_MANY, Dataset, keys::NONE, LegacyRead(quota::many)),
-    entry(Ioc::USERSPACE_UPGRADE, Dataset, keys::NONE, LegacyWrite(quota::upgrade)),
-    entry(Ioc::DIFF, Dataset, keys::NONE, LegacyRead(object::diff)),
+    entry(Ioc::USERSPACE_UPGRADE, Dataset, keys::NONE, LegacyWrite(quota::upgrade)).changes(),
+    entry(Ioc::DIFF, Dataset, keys::NONE, LegacyLong(object::diff)),
     entry(Ioc::OBJ_TO_PATH, Dataset, keys::NONE, LegacyRead(object::of_file)),
     entry(Ioc::OBJ_TO_STATS, Dataset, keys::NONE, LegacyRead(object::of_file)),
     entry(Ioc::NEXT_OBJ, Dataset, keys::NONE, LegacyRead(object::next)),
     entry(Ioc::DSOBJ_TO_DSNAME, Pool, keys::NONE, LegacyRead(object::dataset_name)),
-    entry(Ioc::WAIT_FS, Dataset, keys::WAIT_FS, Read(object::wait)),
+    entry(Ioc::WAIT_FS, Dataset, keys::WAIT_FS, Read(object::wait)).changes(),
     // Space.
     entry(Ioc::SPACE_SNAPS, Dataset, keys::SPACE_SNAPS, Read(space::snapshots)),
     entry(Ioc::SPACE_WRITTEN, Dataset, keys::NONE, LegacyRead(space::written)),
@@ -182,13 +279,25 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
     if entry.policy == Policy::Root && !shared.privileged {
         return Err(Errno::EPERM);
     }
+    if entry.changes && shared.read().pool(&cmd.name)?.is_read_only() {
+        return Err(Errno::EROFS);
+    }
     match entry.handler {
         LegacyRead(handler) => handler(&shared.read(), cmd),
-        LegacyWrite(handler) => handler(&mut shared.write(), cmd),
+        LegacyWrite(handler) => {
+            let name = cmd.name.clone();
+            let mut state = shared.write();
+            handler(&mut state, cmd)?;
+            entry.note(&mut state, &name, NvList::new(), &NvList::new());
+            Ok(())
+        }
         LegacyLong(handler) => handler(shared, cmd),
         Long(handler) => {
             let mut output = NvList::new();
             let outcome = handler(shared, &cmd.name, &input, &mut output);
+            if outcome.is_ok() {
+                entry.note(&mut shared.write(), &cmd.name, input, &output);
+            }
             answer(cmd, output, false, outcome)
         }
         Read(handler) => {
@@ -198,7 +307,12 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
         }
         Write(handler) => {
             let mut output = NvList::new();
-            let outcome = handler(&mut shared.write(), &cmd.name, &input, &mut output);
+            let mut state = shared.write();
+            let outcome = handler(&mut state, &cmd.name, &input, &mut output);
+            if outcome.is_ok() {
+                entry.note(&mut state, &cmd.name, input, &output);
+            }
+            drop(state);
             answer(cmd, output, true, outcome)
         }
     }

@@ -102,6 +102,13 @@ pub(super) fn hold(
     let mut mine = Vec::new();
     for (snapshot, tag) in checked {
         pool.snapshot_mut(snapshot)?.holds.insert(tag.as_str().into(), tx.now.as_secs());
+        let refs = pool.snapshot(snapshot)?.holds.len();
+        let temporary = u8::from(temporary.is_some());
+        pool.log_internal(
+            "hold",
+            Some(snapshot),
+            format!("tag={tag} temp={temporary} refs={refs}"),
+        );
         mine.push(Temporary { pool: pool.guid, snapshot, tag });
     }
     if let Some(temporary) = temporary {
@@ -216,10 +223,12 @@ fn check_release(
 
 /// Releases, and destroys the snapshot if it only waited for that.
 fn release_one(pool: &mut Pool, id: Id, tags: &[String], tx: Tx) -> Result<()> {
-    let snapshot = pool.snapshot_mut(id)?;
     for tag in tags {
-        snapshot.holds.remove(tag.as_str());
+        pool.snapshot_mut(id)?.holds.remove(tag.as_str());
+        let refs = pool.snapshot(id)?.holds.len();
+        pool.log_internal("release", Some(id), format!("tag={tag} refs={refs}"));
     }
+    let snapshot = pool.snapshot(id)?;
     if snapshot.defer_destroy && snapshot.clones.is_empty() && snapshot.holds.is_empty() {
         pool.destroy_snapshot(id, false, tx)?;
     }

@@ -4,8 +4,9 @@ use super::dataset::root_of_new;
 use super::dispatch::{put, unpack};
 use super::engine::{Pool, PropSource, PropValue, Result, State, unsigned};
 use super::feature::{Enabled, Feature};
+use super::history::History;
 use super::list::{insert_number, to_value};
-use super::vdev::Layout;
+use super::vdev::{LabelState, Layout, Vdev};
 use super::{name, property};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::{NvList, Value};
@@ -13,18 +14,20 @@ use crate::property::{PropertyAccess, PropertyInfo, PropertyKind, PropertyScope}
 
 /// The version of pools with features (`SPA_VERSION_FEATURES`).
 const VERSION: u64 = 5000;
-/// `POOL_STATE_ACTIVE`
-const STATE_ACTIVE: u64 = 0;
-/// Fields of `vdev_stat_t`, and which are filled.
-const VDEV_STATS: usize = 45;
+/// Numbers of `vdev_stat_t`, and those that are filled.
+const VDEV_STATS: usize = 47;
 const STAT_STATE: usize = 1;
+const STAT_AUX: usize = 2;
 const STAT_ALLOCATED: usize = 3;
 const STAT_SPACE: usize = 4;
+const STAT_DSPACE: usize = 5;
+const STAT_RSIZE: usize = 6;
+const STAT_ESIZE: usize = 7;
 const STAT_ASHIFTS: [usize; 3] = [42, 43, 44];
-/// What is said of a hot spare (`VDEV_AUX_NONE`), and of what is read from only.
-const AUXILIARY: [&str; 2] = ["spares", "l2cache"];
-/// `VDEV_STATE_HEALTHY`
-const VDEV_HEALTHY: u64 = 7;
+const STAT_NOALLOC: usize = 45;
+const STAT_PSPACE: usize = 46;
+/// `zprop_source_t`
+const SOURCE_LOCAL: u64 = 8;
 
 /// `zfs_ioc_pool_create`.
 pub(super) fn create(state: &mut State, cmd: &mut Cmd) -> Result<()> {
@@ -85,19 +88,19 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
         }
         features.activate(feature);
     }
-    for device in layout.devices() {
-        if state.pools.values().any(|pool| pool.layout.devices().any(|used| used == device)) {
-            return Err(Errno::EBUSY);
-        }
-    }
+    state.check_free(&layout.devices().collect::<Vec<_>>())?;
     let mut pool = Pool::new(state.env.clone(), layout, features);
-    pool.guid = pool.layout.tree().get_u64("guid").unwrap_or(pool.guid);
     set_pool_properties(&mut pool, &properties);
     let tx = pool.begin();
     let new = root_of_new(&pool, &mut root, hidden.as_ref(), tx)?;
     pool.add_root(pool_name, new, tx)?;
     property::set_list(&mut pool, pool_name, PropSource::Local, &root, None)?;
-    let guid = pool.guid;
+    // What the pool was made with is not told one by one.
+    pool.history = History::default();
+    pool.log_version("create");
+    let errno = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0));
+    pool.write_labels(pool_name, LabelState::Active).map_err(errno)?;
+    let guid = pool.layout.guid();
     state.pools.insert(pool_name.into(), pool);
     state.post_event("pool_create", pool_name, guid);
     state.post_event("config_sync", pool_name, guid);
@@ -136,6 +139,15 @@ fn check_properties(properties: &NvList, release: (u32, u32)) -> Result<()> {
     Ok(())
 }
 
+/// A value as the history has it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Uint64(number) => number.to_string(),
+        Value::String(text) => text.to_string_lossy().into_owned(),
+        _ => String::new(),
+    }
+}
+
 fn set_pool_properties(pool: &mut Pool, properties: &NvList) {
     for (name, value) in properties.iter() {
         let value = match value {
@@ -150,14 +162,8 @@ fn set_pool_properties(pool: &mut Pool, properties: &NvList) {
 
 /// `zfs_ioc_pool_destroy`.
 pub(super) fn destroy(state: &mut State, cmd: &mut Cmd) -> Result<()> {
-    let pool = state.pool(&cmd.name)?;
-    let guid = pool.guid;
-    if state.is_pool_mounted(guid) || state.devices.is_any_open(guid) {
-        return Err(Errno::EBUSY);
-    }
-    state.pools.remove(cmd.name.as_str());
-    state.post_event("pool_destroy", &cmd.name, guid);
-    Ok(())
+    let name = cmd.name.clone();
+    state.let_go(&name, LabelState::Destroyed)
 }
 
 /// `zfs_ioc_pool_configs`.
@@ -180,70 +186,62 @@ pub(super) fn stats(state: &State, cmd: &mut Cmd) -> Result<()> {
 }
 
 /// `spa_config_generate`.
-fn config(pool: &Pool, name: &str) -> Result<NvList> {
-    let allocated = pool.dir(pool.root)?.used.used;
+pub(super) fn config(pool: &Pool, name: &str) -> Result<NvList> {
     let mut config = NvList::new();
-    let mut tree = vdev_config(pool, pool.layout.tree(), unsigned(allocated));
-    pool.activity.add_to_root(&mut tree);
-    let children = tree.get_lists("children").map_or(0, <[NvList]>::len);
+    let mut tree = pool.layout.config(&|vdev| stats_of(pool, vdev));
+    pool.activity.add_to_root(&mut tree, pool.env.now().as_secs());
     config
         .insert("version", VERSION)
         .insert("name", name)
-        .insert("state", STATE_ACTIVE)
+        .insert("state", LabelState::Active as u64)
         .insert("txg", pool.txg)
-        .insert("pool_guid", pool.guid)
+        .insert("pool_guid", pool.layout.guid())
         .insert("errata", 0_u64)
-        .insert("vdev_children", u64::try_from(children).unwrap_or(0))
         .insert("vdev_tree", tree)
         .insert("features_for_read", NvList::new());
+    pool.layout.count_into(&mut config);
+    pool.host_into(&mut config);
+    for name in ["comment", "compatibility"] {
+        if let Some(PropValue::Text(text)) = pool.props.get(name) {
+            config.insert(name, &**text);
+        }
+    }
     Ok(config)
 }
 
-/// A vdev with its statistics.
-fn vdev_config(pool: &Pool, vdev: &NvList, allocated: u64) -> NvList {
-    let mut vdev = vdev.clone();
-    let children: Vec<NvList> = vdev
-        .get_lists("children")
-        .unwrap_or_default()
-        .iter()
-        .map(|child| vdev_config(pool, child, allocated))
-        .collect();
-    let inner: u64 = children.iter().filter_map(|child| child.get_u64("asize")).sum();
+/// The statistics of a vdev, or of the root.
+pub(super) fn stats_of(pool: &Pool, vdev: Option<&Vdev>) -> Vec<u64> {
+    let used = pool.dir(pool.root).map_or(0, |root| unsigned(root.used.used));
+    let usage = pool.layout.usage(vdev, used);
     let mut stats = vec![0_u64; VDEV_STATS];
-    let space = vdev.get_u64("asize").unwrap_or(inner);
-    for (place, number) in
-        [(STAT_STATE, VDEV_HEALTHY), (STAT_ALLOCATED, allocated), (STAT_SPACE, space)]
-    {
+    let mut set = |place: usize, number: u64| {
         if let Some(slot) = stats.get_mut(place) {
             *slot = number;
         }
+    };
+    for (place, number) in [
+        (STAT_STATE, usage.state),
+        (STAT_AUX, usage.aux),
+        (STAT_ALLOCATED, usage.allocated),
+        (STAT_SPACE, usage.space),
+        (STAT_DSPACE, usage.usable),
+        (STAT_RSIZE, usage.room),
+        (STAT_ESIZE, usage.expandable),
+        (STAT_NOALLOC, usage.no_new_data),
+        (STAT_PSPACE, usage.space),
+    ] {
+        set(place, number);
     }
-    let ashift = vdev.get_u64("ashift").unwrap_or(0);
     for place in STAT_ASHIFTS {
-        if let Some(slot) = stats.get_mut(place) {
-            *slot = ashift;
+        set(place, usage.ashift);
+    }
+    if let Some(vdev) = vdev {
+        let (now, bytes) = (pool.env.now().as_secs(), usage.room);
+        for (place, number) in pool.activity.stats_of(vdev.guid, bytes, now) {
+            set(place, number);
         }
     }
-    let done = pool.layout.usable();
-    for (place, number) in pool.activity.stats_of(vdev.get_u64("guid").unwrap_or(0), unsigned(done))
-    {
-        if let Some(slot) = stats.get_mut(place) {
-            *slot = number;
-        }
-    }
-    vdev.insert("vdev_stats", stats);
-    for kind in AUXILIARY {
-        let others = vdev.get_lists(kind).map(|others| {
-            others.iter().map(|other| vdev_config(pool, other, 0)).collect::<Vec<_>>()
-        });
-        if let Some(others) = others {
-            vdev.insert(kind, others);
-        }
-    }
-    if !children.is_empty() {
-        vdev.insert("children", children);
-    }
-    vdev
+    stats
 }
 
 /// `zfs_ioc_pool_get_props`.
@@ -254,7 +252,8 @@ pub(super) fn get_props(
     output: &mut NvList,
 ) -> Result<()> {
     let pool = state.pool(pool_name)?;
-    let (size, used) = (unsigned(pool.layout.usable()), unsigned(pool.dir(pool.root)?.used.used));
+    let (size, health) = (pool.layout.size(), pool.layout.health().state);
+    let used = pool.layout.with_parity(unsigned(pool.dir(pool.root)?.used.used));
     for (name, number) in [
         ("size", size),
         ("free", size.saturating_sub(used)),
@@ -265,17 +264,23 @@ pub(super) fn get_props(
         ("expandsize", 0),
         ("capacity", used.saturating_mul(100).checked_div(size).unwrap_or(0)),
         ("dedupratio", 100),
-        ("health", VDEV_HEALTHY),
+        ("health", health),
         ("version", VERSION),
-        ("guid", pool.guid),
-        ("readonly", 0),
+        ("guid", pool.layout.guid()),
+        ("readonly", u64::from(pool.is_read_only())),
     ] {
         insert_number(output, name, number);
     }
-    for (name, value) in &pool.props {
+    let mut set = |name: &str, value: Value| {
         let mut pair = NvList::new();
-        pair.insert("source", 4_u64).insert("value", to_value(value));
-        output.insert(name.as_str(), pair);
+        pair.insert("source", SOURCE_LOCAL).insert("value", value);
+        output.insert(name, pair);
+    };
+    for (name, value) in &pool.props {
+        set(name, to_value(value));
+    }
+    if let Some(altroot) = &pool.import.altroot {
+        set("altroot", altroot.as_str().into());
     }
     Ok(())
 }
@@ -286,9 +291,13 @@ pub(super) fn set_props(state: &mut State, cmd: &mut Cmd) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     let properties = unpack(cmd.input.as_deref())?;
-    let release = state.env.release;
-    let pool = state.pool_mut(&cmd.name)?;
-    check_properties(&properties, release)?;
+    set_properties(state.pool_mut(&cmd.name)?, &properties)
+}
+
+/// `spa_prop_set`.
+pub(super) fn set_properties(pool: &mut Pool, properties: &NvList) -> Result<()> {
+    let release = pool.env.release;
+    check_properties(properties, release)?;
     pool.begin();
     for (name, _) in properties.iter() {
         let feature = name.strip_prefix("feature@").and_then(|name| Feature::find(name, release));
@@ -296,7 +305,13 @@ pub(super) fn set_props(state: &mut State, cmd: &mut Cmd) -> Result<()> {
             pool.features.enable(feature, release);
         }
     }
-    set_pool_properties(pool, &properties);
+    set_pool_properties(pool, properties);
+    let texts = properties.iter().filter(|(name, _)| !name.starts_with("feature@"));
+    let texts: Vec<String> =
+        texts.map(|(name, value)| format!("{name}={}", shown(value))).collect();
+    for text in texts {
+        pool.log_internal("set", None, text);
+    }
     Ok(())
 }
 

@@ -513,6 +513,16 @@ fn set_generic(
     for (name, value) in pairs {
         props.set(name, source, value.clone());
     }
+    let verb =
+        if matches!(source, PropSource::None | PropSource::Inherited) { "inherit" } else { "set" };
+    for (name, value) in pairs {
+        let shown = match value {
+            Some(PropValue::Number(number)) => number.to_string(),
+            Some(PropValue::Text(text)) => (**text).to_owned(),
+            None => String::new(),
+        };
+        pool.log_internal(verb, Some(id), format!("{name}={shown}"));
+    }
     Ok(())
 }
 

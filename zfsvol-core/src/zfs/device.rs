@@ -15,15 +15,15 @@ const ENTRIES_MAX: usize = 64 << 10;
 
 /// A device and the label that was found on it.
 #[derive(Clone, Debug)]
-pub(super) struct Labelled {
+pub(crate) struct Labelled {
     pub(super) path: PathBuf,
-    pub(super) label: Label,
+    pub(crate) label: Label,
     /// How many of its four labels are good.
     pub(super) copies: usize,
 }
 
 /// The newest good label of a file or block device; `None` when there is none, or when it is neither.
-pub(super) fn read_label(path: &Path) -> io::Result<Option<Labelled>> {
+pub(crate) fn read_label(path: &Path) -> io::Result<Option<Labelled>> {
     if !may_have_label(&std::fs::metadata(path)?) {
         return Ok(None);
     }
@@ -71,7 +71,7 @@ pub(super) fn find_labels(path: &Path) -> io::Result<Vec<Labelled>> {
 /// What the kernel calls this host: zero if it has no identity. It writes it into labels, and only `multihost` needs one.
 ///
 /// As OpenZFS 2.4 `lib/libspl/os/linux/gethostid.c` finds it.
-pub(super) fn hostid() -> u64 {
+pub(crate) fn hostid() -> u64 {
     let parameter = std::fs::read_to_string("/sys/module/spl/parameters/spl_hostid");
     let parameter = parameter.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     if parameter != 0 {

@@ -54,6 +54,7 @@ use crate::kernel::{DevZfs, Kernel, Module};
 pub use activity::{DdtPrune, Initialize, PoolActivity, Prefetch, Scrub, Trim, TrimSpeed, Waited};
 pub use bookmark::Bookmark;
 pub use dataset::Create;
+pub(crate) use device::{hostid, read_label};
 pub use diff::{Change, ChangeKind, Diff, FileKind};
 pub use error_log::DamagedObject;
 pub use event::{Event, EventPlace, EventStopper, Events};

@@ -75,6 +75,7 @@ impl Pool {
             self.features.activate("encryption");
         }
         self.account(id, &new.delta)?;
+        self.log_internal("create", Some(id), " ".to_owned());
         Ok(id)
     }
 
@@ -120,7 +121,10 @@ impl Pool {
             return Err(Errno::EINVAL);
         }
         self.check_room(CREATE_BLOCKS, Room::Normal)?;
-        self.add_clone(parent, tail, origin, tx)
+        let id = self.add_clone(parent, tail, origin, tx)?;
+        let detail = format!("origin={} ({origin})", self.name(origin)?);
+        self.log_internal("clone", Some(id), detail);
+        Ok(id)
     }
 
     /// Adds a clone of a snapshot, whatever its name.
@@ -260,6 +264,7 @@ impl Pool {
             "refreservation" => self.set_refreservation(id, super::signed(now))?,
             _ => {}
         }
+        self.log_internal("set", Some(id), format!("{property}={value}"));
         Ok(())
     }
 

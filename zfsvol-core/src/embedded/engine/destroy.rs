@@ -42,8 +42,10 @@ impl Pool {
         let snapshot = self.snapshot_mut(id)?;
         if defer && (!snapshot.holds.is_empty() || !snapshot.clones.is_empty()) {
             snapshot.defer_destroy = true;
+            self.log_internal("defer_destroy", Some(id), " ".to_owned());
             return Ok(());
         }
+        self.log_internal("destroy", Some(id), " ".to_owned());
         self.bookmarks_snapshot_destroyed(id)?;
         self.unlink_snapshot(id)?;
         self.move_deadlists(id)?;
@@ -199,6 +201,8 @@ impl Pool {
     /// None that can be.
     pub(in crate::embedded) fn destroy_head(&mut self, id: Id, tx: Tx) -> Result<()> {
         let too = self.origin_that_goes_too(id)?;
+        let detail = format!("(bptree, mintxg={})", self.dataset(id)?.prev_txg);
+        self.log_internal("destroy", Some(id), detail);
         self.set_refreservation(id, 0)?;
         let dataset = self.dataset(id)?;
         let (dir, prev) = (dataset.dir, dataset.prev);

@@ -53,6 +53,8 @@ pub(super) struct Env {
     /// `(2, 3)`
     pub(super) release: (u32, u32),
     pub(super) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    /// The name of this machine.
+    pub(super) hostname: String,
     guids: AtomicU64,
 }
 
@@ -62,7 +64,8 @@ impl Env {
         clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
         seed: u64,
     ) -> Self {
-        Self { release, clock, guids: AtomicU64::new(seed) }
+        let hostname = super::vdev::hostname();
+        Self { release, clock, hostname, guids: AtomicU64::new(seed) }
     }
 
     /// A number no other thing has. Steps of an odd number, mixed by a permutation (SplitMix64): none comes twice.
@@ -109,6 +112,9 @@ pub(super) struct State {
     pub(super) devices: super::device::Devices,
     pub(super) handles: super::hold::Handles,
     pub(super) events: super::event::Events,
+    /// Pools that were exported or destroyed.
+    pub(super) resting: super::import::RestingPools,
+    pub(super) last_pools: super::history::LastPools,
 }
 
 impl State {
@@ -120,6 +126,8 @@ impl State {
             devices: super::device::Devices::default(),
             handles: super::hold::Handles::default(),
             events: super::event::Events::default(),
+            resting: super::import::RestingPools::default(),
+            last_pools: super::history::LastPools::default(),
         }
     }
 

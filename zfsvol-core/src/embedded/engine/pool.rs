@@ -9,6 +9,8 @@ use super::props::PropValue;
 use super::{Env, Id, LOST, Result, Tx};
 use crate::embedded::activity::Activity;
 use crate::embedded::feature::Enabled;
+use crate::embedded::history::History;
+use crate::embedded::import::Import;
 use crate::embedded::vdev::Layout;
 
 /// The properties a pool has of its own, by name.
@@ -21,6 +23,7 @@ const TXG_INITIAL: u64 = 4;
 #[derive(Clone, Debug)]
 pub(in crate::embedded) struct Pool {
     pub(in crate::embedded) env: Arc<Env>,
+    /// What it is known by in this kernel. Its GUID, which can change, its vdevs have.
     pub(in crate::embedded) guid: u64,
     /// The newest transaction group.
     pub(in crate::embedded) txg: u64,
@@ -36,6 +39,9 @@ pub(in crate::embedded) struct Pool {
     pub(in crate::embedded) keys: BTreeSet<Id>,
     /// Scrubs and the like.
     pub(in crate::embedded) activity: Activity,
+    pub(in crate::embedded) history: History,
+    /// What holds for this import only.
+    pub(in crate::embedded) import: Import,
 }
 
 impl Pool {
@@ -55,7 +61,23 @@ impl Pool {
             next_id: 32,
             keys: BTreeSet::new(),
             activity: Activity::default(),
+            history: History::default(),
+            import: Import::default(),
         }
+    }
+
+    /// Gives the pool another name, which is that of its root.
+    ///
+    /// # Errors
+    /// `EIO` when it has no root, which cannot be.
+    pub(in crate::embedded) fn rename_root(&mut self, name: &str) -> Result<()> {
+        self.dir_mut(self.root)?.name = name.into();
+        Ok(())
+    }
+
+    /// Forgets every key, as when the pool is exported.
+    pub(in crate::embedded) fn unload_keys(&mut self) {
+        self.keys.clear();
     }
 
     /// Begins a transaction group.

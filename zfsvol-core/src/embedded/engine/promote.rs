@@ -47,7 +47,9 @@ impl Pool {
         self.check_promote_names(&parties, path)?;
         let moved = self.what_moves(&parties).map_err(plain)?;
         self.check_transfer(parties.origin_dir, parties.dir, moved.space.used).map_err(plain)?;
-        self.promote_parties(&parties, &moved).map_err(plain)
+        self.promote_parties(&parties, &moved).map_err(plain)?;
+        self.log_internal("promote", Some(parties.clone), " ".to_owned());
+        Ok(())
     }
 
     /// `promote_hold`.

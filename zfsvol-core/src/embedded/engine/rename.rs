@@ -41,6 +41,7 @@ impl Pool {
             self.check_transfer(old, parent, place.used.used.max(place.reservation))?;
             self.move_dir(dir, old, parent)?;
         }
+        self.log_internal("rename", Some(self.dir(dir)?.head), format!("-> {to}"));
         let name = self.dir(dir)?.name.clone();
         self.dir_mut(old)?.remove_child(&name);
         let name: Arc<str> = tail.into();
@@ -180,6 +181,7 @@ impl Pool {
         }
         let name: Arc<str> = to.into();
         for (dir, head, snapshot) in found {
+            self.log_internal("rename", Some(snapshot), format!("-> @{to}"));
             if let Role::Snapshot(role) = &mut self.dataset_mut(snapshot)?.role {
                 role.name = name.clone();
             }

@@ -109,6 +109,7 @@ impl Pool {
             self.count(dir, 0, 1)?;
         }
         self.snapshots_changed(dir, tx)?;
+        self.log_internal("snapshot", Some(snapshot), " ".to_owned());
         Ok(snapshot)
     }
 
