@@ -33,6 +33,9 @@ const FIELDS: [&str; 11] = [
 pub(super) const OF_TOPS: [&str; 6] =
     ["ashift", "asize", "metaslab_array", "metaslab_shift", "is_log", "alloc_bias"];
 
+/// What says the statistics of a vdev.
+pub(in crate::embedded) type Stats<'a> = &'a dyn Fn(&Vdev) -> Vec<u64>;
+
 /// The vdevs of a request.
 #[derive(Debug)]
 pub(super) struct New {
@@ -215,7 +218,7 @@ impl Vdev {
     pub(in crate::embedded) fn config(
         &self,
         id: Option<usize>,
-        stats: Option<&dyn Fn(&Self) -> Vec<u64>>,
+        stats: Option<Stats<'_>>,
     ) -> NvList {
         let mut config = NvList::new();
         config.insert("type", self.kind.name());

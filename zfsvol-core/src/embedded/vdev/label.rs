@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::{Kind, Vdev, open};
 use crate::embedded::engine::{Pool, PropValue};
-use crate::label::{self, CONFIG_OFFSET, LABEL_BYTES, Label};
+use crate::label::{self, CONFIG_OFFSET, Label};
 use crate::nvlist::NvList;
 use crate::zfs;
 
@@ -162,7 +162,6 @@ fn write(path: &Path, config: &NvList) -> io::Result<()> {
 
 /// What a pool had there before must not be taken for this one's. A sparse file stays sparse.
 fn erase_uberblocks(device: &fs::File, label: u64) -> io::Result<()> {
-    debug_assert!(UBERBLOCKS_OFFSET < LABEL_BYTES, "they are in the label");
     let mut found = vec![0; UBERBLOCKS_BYTES];
     device.read_exact_at(&mut found, label + UBERBLOCKS_OFFSET)?;
     if found.iter().all(|byte| *byte == 0) {
