@@ -29,7 +29,10 @@ FUZZ_SECONDS ?= 60
 # What kernel-bench lists: so many datasets below one, or parents times datasets below each.
 SHAPES ?= 1000 10x100 10000 100x100
 
-.PHONY: help demo test lint deny msrv unit fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench install clean \
+# What crashpoints tries, if not everything.
+CRASHPOINTS ?=
+
+.PHONY: help demo test lint deny msrv unit crashpoints fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench install clean \
 	payload-suite payload-demo payload-bench tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
@@ -58,6 +61,10 @@ deny: ## licences, bans and advisories of the dependencies, if cargo-deny is ins
 
 unit: tools ## unit and doc tests: no kernel, no root
 	$(CARGO) test --workspace
+
+# Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --sample N, --twice N, --seed N.
+crashpoints: tools ## everything that moves a volume, interrupted at every point: two writers, lost data and leftovers are counted
+	$(CARGO) run -q --release -p zfsvol-tests --bin crashpoints -- --twice 2000 $(CRASHPOINTS)
 
 msrv: tools ## whether the oldest Rust that is promised compiles it
 	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \

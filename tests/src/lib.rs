@@ -10,6 +10,7 @@
 //! | [`World`] | what a case gets: a handle, an empty dataset of its own, pools, a folder |
 //! | [`Machine`] | where the suite runs: which kernel, how fast, as whom |
 //! | [`command`], [`user`] | the commands of OpenZFS; being another user |
+//! | [`crash`] | everything that moves a volume, interrupted at every point |
 //! | [`volume`] | zvols with known content, compared through their block devices |
 //! | [`runner`] | filter, run, watch, report |
 
@@ -24,6 +25,7 @@
 
 mod case;
 pub mod command;
+pub mod crash;
 pub mod expect;
 mod machine;
 mod property_facts;

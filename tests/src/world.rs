@@ -198,7 +198,7 @@ impl Arena {
     }
 }
 
-fn create_pool(zfs: &Zfs, pool: &PoolName, file: &Path) {
+pub(crate) fn create_pool(zfs: &Zfs, pool: &PoolName, file: &Path) {
     let mut spec = PoolSpec::new([VdevSpec::single(file)]);
     // Not in the list of pools to import at boot, and its root dataset not mounted by whoever mounts everything.
     spec.properties.set("cachefile", "none").expect("a property of pools");
@@ -207,7 +207,7 @@ fn create_pool(zfs: &Zfs, pool: &PoolName, file: &Path) {
 }
 
 /// Destroys a pool, if it is there, with whatever of it is mounted or held.
-fn destroy_pool(zfs: &Zfs, pool: &PoolName) -> Result<(), String> {
+pub(crate) fn destroy_pool(zfs: &Zfs, pool: &PoolName) -> Result<(), String> {
     unmount_within(zfs, &pool.root());
     retry_while_busy(|| zfs.destroy_pool(pool))
 }
@@ -233,7 +233,7 @@ fn create_file_system(zfs: &Zfs, name: &DatasetName) {
 }
 
 /// Destroys a dataset, if it is there, and everything below it, with whatever of it is mounted or held.
-fn destroy_tree(zfs: &Zfs, root: &DatasetName) -> Result<(), String> {
+pub(crate) fn destroy_tree(zfs: &Zfs, root: &DatasetName) -> Result<(), String> {
     unmount_within(zfs, root);
     retry_while_busy(|| {
         zfs.destroy_recursive(root).map(drop).inspect_err(|error| release_all(zfs, error))

@@ -52,6 +52,13 @@ pub(super) fn cases() -> Vec<Case> {
         case(an_owner_that_comes_back_keeps_what_it_had_written),
         case(an_owner_that_comes_back_with_nothing_new_is_a_replica),
         case(an_owner_that_dies_while_it_steps_back_is_recovered_again),
+        case(what_was_set_aside_goes_back_though_nothing_new_was_pushed),
+        case(what_was_set_aside_has_nothing_of_pushes),
+        case(a_volume_taken_over_while_it_was_leaving_loses_nothing),
+        case(of_two_nodes_that_took_over_at_once_one_steps_back),
+        case(an_owner_that_forgot_its_epoch_learns_it_again),
+        case(a_clone_that_died_half_way_leaves_nothing_once_recovered),
+        case(a_full_pool_at_the_peer_harms_nothing),
         case(a_volume_that_is_pushed_can_be_destroyed),
     ]
 }
@@ -755,6 +762,167 @@ fn an_owner_that_dies_while_it_steps_back_is_recovered_again(world: &World) {
             });
         assert!(kept, "what it alone had is gone after {ioc}");
     }
+}
+
+/// A volume that the other node took over, with something written here that is not there.
+fn diverged(two: &Two, volume: &str) -> VolumeName {
+    let volume = disk(&two.here, volume);
+    write(&two.here, &volume, 0, &noise(1, MIB));
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    write(&two.here, &volume, MIB, b"alone");
+    two.there.takeover(&volume).expect("taken over");
+    volume
+}
+
+fn set_aside(two: &Two, volume: &VolumeName) -> VolumeName {
+    match two.here.recover(volume, &*two.to_there).expect("recovered") {
+        Recovered::Superseded { set_aside: Some(aside) } => aside,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn what_was_set_aside_goes_back_though_nothing_new_was_pushed(world: &World) {
+    let two = two(world);
+    let volume = diverged(&two, "db");
+    let aside = set_aside(&two, &volume);
+    // The replica is a clone. On OpenZFS the log of a zvol's clone is reset, which counts as written.
+    let back = handoff(&two.there, &volume, &two.to_here).expect("handed back");
+    assert_eq!(back.sent, Vec::<String>::new());
+    assert_owner(&two, &volume, Some(HERE));
+    assert_eq!(read(&two.here, &volume, 0, MIB), noise(1, MIB));
+    assert_eq!(read(&two.here, &aside, MIB, 5), b"alone");
+}
+
+fn what_was_set_aside_has_nothing_of_pushes(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    write(&two.here, &volume, 0, &noise(1, 4 * MIB));
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    write(&two.here, &volume, 0, &noise(2, 4 * MIB));
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, Mishap::Cut(1 << 20));
+    push(&two.here, &volume, &unlucky).expect_err("it was cut");
+    two.there.takeover(&volume).expect("taken over");
+    let aside = set_aside(&two, &volume);
+    assert_eq!(all_snapshots(&two.here, &aside), Vec::<String>::new());
+    let dataset = two.here.dataset(&aside).expect("a name");
+    assert_eq!(world.zfs().bookmarks(&dataset).expect("listed"), []);
+    assert_eq!(read(&two.here, &aside, 0, 4 * MIB), noise(2, 4 * MIB));
+    assert_eq!(all_snapshots(&two.here, &volume).len(), 1);
+}
+
+fn a_volume_taken_over_while_it_was_leaving_loses_nothing(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    write(&two.here, &volume, 0, b"data");
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    write(&two.here, &volume, MIB, b"alone");
+    // The owner died in a handoff, when it had stopped writing and not yet pushed the rest.
+    let leaving = PropertySet::new()
+        .with("zfsvol:state", format!("leaving {THERE} 2"))
+        .and_then(|set| set.with("readonly", true))
+        .expect("properties");
+    world.zfs().set_properties(&two.here.dataset(&volume).expect("a name"), &leaving).expect("set");
+    two.there.takeover(&volume).expect("taken over");
+    write(&two.there, &volume, 0, b"more");
+    let aside = set_aside(&two, &volume);
+    assert_eq!(read(&two.here, &aside, MIB, 5), b"alone");
+    assert_owner(&two, &volume, Some(THERE));
+    handoff(&two.there, &volume, &two.to_here).expect("handed back");
+    assert_eq!(read(&two.here, &volume, 0, 4), b"more");
+}
+
+fn of_two_nodes_that_took_over_at_once_one_steps_back(world: &World) {
+    let two = two(world);
+    let third = Node::open(world.zfs().clone(), world.dataset("third"), Uuid::from_u128(0xc))
+        .expect("a node");
+    let to_third: Arc<dyn Peer> = Arc::new(LocalPeer::new(third.clone()));
+    let volume = disk(&two.here, "db");
+    write(&two.here, &volume, 0, b"data");
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    push(&two.here, &volume, &to_third).expect("pushed");
+    // Neither knows of the other, and both have the same epoch.
+    for node in [&two.there, &third] {
+        assert_eq!(node.takeover(&volume).expect("taken over").epoch, 2);
+    }
+    write(&two.there, &volume, MIB, b"two");
+    write(&third, &volume, MIB, b"three");
+    let error = push(&two.there, &volume, &to_third).expect_err("it is another's");
+    assert_eq!((error.kind(), error.help()), (ErrorKind::NotOwner, Some("recover it here")));
+    let error = push(&third, &volume, &two.to_there).expect_err("it has an owner");
+    assert_eq!((error.kind(), error.help()), (ErrorKind::NotOwner, Some("recover it there")));
+    assert_eq!(third.recover(&volume, &*two.to_there).expect("recovered"), Recovered::Nothing);
+    let recovered = two.there.recover(&volume, &*to_third).expect("recovered");
+    let Recovered::Superseded { set_aside: Some(aside) } = recovered else {
+        panic!("{recovered:?}")
+    };
+    assert_eq!(read(&two.there, &aside, MIB, 3), b"two");
+    push(&third, &volume, &two.to_there).expect("pushed");
+    assert_eq!(read(&two.there, &volume, MIB, 5), b"three");
+}
+
+fn an_owner_that_forgot_its_epoch_learns_it_again(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    write(&two.here, &volume, 0, b"data");
+    handoff(&two.here, &volume, &two.to_there).expect("handed over");
+    handoff(&two.there, &volume, &two.to_here).expect("handed back");
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    // As when the pool is taken back to a checkpoint.
+    let older = PropertySet::new().with("zfsvol:epoch", "1").expect("a property");
+    world.zfs().set_properties(&two.here.dataset(&volume).expect("a name"), &older).expect("set");
+    assert_eq!(
+        push(&two.here, &volume, &two.to_there).expect_err("an older epoch").help(),
+        Some("recover it here")
+    );
+    let recovered = two.here.recover(&volume, &*two.to_there).expect("recovered");
+    assert_eq!(recovered, Recovered::TakenBack);
+    assert_eq!(two.here.get(&volume).expect("looked at").expect("there").ownership.epoch, 3);
+    assert_owner(&two, &volume, Some(HERE));
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+}
+
+fn a_clone_that_died_half_way_leaves_nothing_once_recovered(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    let dataset = two.here.dataset(&volume).expect("a name");
+    for (n, ioc) in [Ioc::CLONE, Ioc::DESTROY_SNAPS].into_iter().enumerate() {
+        // What cleans up after the clone dies with it.
+        let fault = Fault::new(world.zfs().kernel().clone())
+            .rule(FaultRule::new(Errno::EIO).ioc(ioc))
+            .rule(FaultRule::new(Errno::EIO).ioc(Ioc::DESTROY_SNAPS));
+        let dying = Node::open(Zfs::new(fault), two.here.root().clone(), HERE).expect("a node");
+        let clone = name(&format!("clone{n}"));
+        dying.clone_volume(&volume, None, &clone).expect_err("it died");
+        assert_eq!(all_snapshots(&two.here, &volume).len(), 1);
+        two.here.recover(&volume, &*two.to_there).expect("recovered");
+        if let Some(made) = two.here.get(&clone).expect("looked at") {
+            assert!(two.here.destroy(&made.name).expect("destroyed"));
+        }
+        assert_eq!(all_snapshots(&two.here, &volume), Vec::<String>::new(), "'{dataset}'");
+    }
+}
+
+fn a_full_pool_at_the_peer_harms_nothing(world: &World) {
+    let small = world.new_pool("small", Bytes::from_mib(96));
+    let two = two(world);
+    let root = small.root().child("node").expect("a name");
+    let there = Node::open(world.zfs().clone(), root, Uuid::from_u128(0xd)).expect("a node");
+    let to_there: Arc<dyn Peer> = Arc::new(LocalPeer::new(there.clone()));
+    let plain = PropertySet::new().with("compression", "off").expect("a property");
+    let volume = name("db");
+    let spec = VolumeSpec::block(Bytes::from_mib(128)).sparse().properties(&plain);
+    two.here.create(&volume, &spec).expect("a volume");
+    write(&two.here, &volume, 0, b"data");
+    push(&two.here, &volume, &to_there).expect("pushed");
+    write(&two.here, &volume, MIB, &noise(1, 120 * MIB));
+    let error = handoff(&two.here, &volume, &to_there).expect_err("there is no room");
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    assert!(two.here.get(&volume).expect("looked at").expect("there").is_owned_by(HERE));
+    write(&two.here, &volume, 0, b"mine");
+    // What was there is there, and can be taken over.
+    assert_eq!(read(&there, &volume, 0, 4), b"data");
+    there.takeover(&volume).expect("taken over");
+    assert_eq!(read(&there, &volume, 0, 4), b"data");
 }
 
 fn a_volume_that_is_pushed_can_be_destroyed(world: &World) {

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use super::create::owned_properties;
-use super::event::VolumeEventKind::{HandedOver, SetAside, TakenOver};
+use super::event::VolumeEventKind::{HandedOver, TakenOver};
 use super::job::{Control, Job, Phase};
-use super::peer::{Offer, Peer, PeerVolume, Settled, VolumeId};
+use super::peer::{Offer, Peer, Settled, VolumeId};
 use super::push::{Push, PushOptions, Pushed};
 use super::{Node, Ownership, Uuid, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::UnmountFlags;
 use crate::property::PropertySet;
-use crate::units::Bytes;
 
 const HANDOFF: &str = "hand over the volume";
 const TAKEOVER: &str = "take over the volume";
@@ -126,6 +125,7 @@ impl Node {
             }
             return self.recover_leaving(&volume, peer, epoch).map_err(told);
         }
+        self.sweep_clones(&volume).map_err(told)?;
         if volume.ownership.owner != self.id() {
             // No push makes a clone: the last step of stepping back is missing.
             if volume.origin.is_some() {
@@ -135,7 +135,15 @@ impl Node {
         }
         let id = id_of(&volume);
         match peer.look(&id).map_err(told)? {
-            Some(there) if there.ownership.epoch > volume.ownership.epoch => {
+            // This node's own claim, of a time that it does not remember: its pool was taken back to before it.
+            Some(there)
+                if there.ownership.owner == self.id()
+                    && there.ownership.epoch > volume.ownership.epoch =>
+            {
+                self.take_back(&volume, there.ownership.epoch).map_err(told)?;
+                Ok(Recovered::TakenBack)
+            }
+            Some(there) if there.ownership.outranks(&volume.ownership) => {
                 let set_aside = self.step_back(&volume, &there).map_err(told)?;
                 Ok(Recovered::Superseded { set_aside })
             }
@@ -187,7 +195,7 @@ impl Node {
         };
         // It may have been accepted all the same: only the peer knows.
         match peer.settle(&offer) {
-            Ok(Settled::Accepted) => self.become_replica(volume, peer.node(), epoch),
+            Ok(Settled::Accepted) => self.handed_over(volume, peer).map(drop),
             Ok(Settled::Refused) => {
                 self.take_back(volume, epoch)?;
                 Err(error)
@@ -210,10 +218,7 @@ impl Node {
             snapshot: newest.unwrap_or_default(),
         };
         match peer.settle(&offer)? {
-            Settled::Accepted => {
-                self.become_replica(volume, peer.node(), epoch)?;
-                Ok(Recovered::HandedOver)
-            }
+            Settled::Accepted => self.handed_over(volume, peer),
             Settled::Refused => {
                 self.take_back(volume, epoch)?;
                 Ok(Recovered::TakenBack)
@@ -221,7 +226,25 @@ impl Node {
         }
     }
 
-    fn become_replica(&self, volume: &VolumeInfo, owner: Uuid, epoch: u64) -> Result<()> {
+    /// The peer owns what this node was handing over to it. Mostly because it accepted, and then it has everything. If it took the volume over before
+    /// the last of it was pushed, what only this node has becomes a volume of its own.
+    fn handed_over(&self, volume: &VolumeInfo, peer: &dyn Peer) -> Result<Recovered> {
+        let there = peer.look(&id_of(volume))?.ok_or_else(|| {
+            let reason = "the peer owned it a moment ago, and does not have it any more";
+            Error::new(ErrorKind::NotFound, RECOVER, reason).with_help("recover it again")
+        })?;
+        Ok(match self.step_back(volume, &there)? {
+            None => Recovered::HandedOver,
+            set_aside => Recovered::Superseded { set_aside },
+        })
+    }
+
+    pub(super) fn become_replica(
+        &self,
+        volume: &VolumeInfo,
+        owner: Uuid,
+        epoch: u64,
+    ) -> Result<()> {
         let id = volume.ownership.id;
         let replica = Ownership { id, owner, epoch, state: VolumeState::Replica };
         let properties = replica.write(PropertySet::new())?.with("readonly", true)?;
@@ -239,56 +262,6 @@ impl Node {
             ..volume.ownership.clone()
         };
         self.zfs().set_properties(&volume.dataset, &owned_properties(&owned, PropertySet::new())?)
-    }
-
-    /// Another node owns it now. What was written here since both had the same becomes a volume of its own.
-    fn step_back(&self, volume: &VolumeInfo, there: &PeerVolume) -> Result<Option<VolumeName>> {
-        self.zfs().unmount(&volume.dataset, UnmountFlags::empty())?;
-        self.zfs().sync_pool(&volume.dataset.pool(), false)?;
-        let now = self.volume(RECOVER, &volume.name)?;
-        let ours = self.all_snapshots(&now)?;
-        let common =
-            ours.iter().rposition(|one| there.snapshots.iter().any(|it| it.guid == one.guid));
-        let is_same = common.is_some_and(|at| at + 1 == ours.len()) && now.written == Bytes::ZERO;
-        let theirs = &there.ownership;
-        if is_same {
-            self.become_replica(&now, theirs.owner, theirs.epoch)?;
-            return Ok(None);
-        }
-        let aside = self.set_aside(&now)?;
-        if let Some(base) = common.and_then(|at| ours.get(at)) {
-            // What both had stays a replica, so that the next push sends only what came after it.
-            let base = self.dataset(&aside)?.snapshot(&base.name)?;
-            let replica = Ownership { state: VolumeState::Replica, ..theirs.clone() };
-            let properties = replica.write(PropertySet::new())?;
-            let dataset = self.dataset(&volume.name)?;
-            self.zfs().create_clone(&dataset, &base, &properties)?;
-            self.zfs().promote(&dataset)?;
-        }
-        self.tell(&VolumeEvent::new(&volume.name, SetAside(aside.clone())));
-        Ok(Some(aside))
-    }
-
-    /// Makes a volume another one, under another name.
-    fn set_aside(&self, volume: &VolumeInfo) -> Result<VolumeName> {
-        let (_, random) = Uuid::new_v4().as_u64_pair();
-        let mut kept: String = volume.name.as_str().to_owned();
-        let suffix = format!(".set-aside-{:08x}", random & 0xffff_ffff);
-        let room = super::NAME_CHARS_MAX - suffix.len();
-        if volume.name.name().len() > room {
-            let surplus = volume.name.name().len() - room;
-            kept.truncate(kept.len().saturating_sub(surplus));
-        }
-        let aside: VolumeName =
-            format!("{kept}{suffix}").parse().map_err(|error: super::VolumeNameError| {
-                Error::new(ErrorKind::InvalidName, RECOVER, error.to_string())
-            })?;
-        // The name first: until the rest is done too, it is still known as the volume it was, and can be recovered under its new name.
-        let dataset = self.dataset(&aside)?;
-        self.zfs().rename(&volume.dataset, &dataset)?;
-        let properties = owned_properties(&self.new_ownership(), PropertySet::new())?;
-        self.zfs().set_properties(&dataset, &properties)?;
-        Ok(aside)
     }
 }
 

@@ -53,7 +53,7 @@ impl Node {
         }
         let mut unneeded = Vec::new();
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.guid != base) {
-            let left = self.let_go(volume, snapshot, &tag).map_err(told)?;
+            let left = self.let_go_where(volume, snapshot, |one| one == tag).map_err(told)?;
             let is_ours = snapshot.name.starts_with(PUSH_PREFIX);
             if is_ours && left == 0 && snapshot.clones.is_empty() {
                 unneeded.push(full(volume, snapshot)?);
@@ -84,33 +84,55 @@ impl Node {
         }
     }
 
+    /// Destroys the bookmarks that pushes begin from, to whatever node.
+    pub(super) fn forget_bookmarks(&self, volume: &VolumeInfo) -> Result<()> {
+        let prefix = volume.dataset.bookmark(&format!("{ENGINE_PREFIX}push-"))?;
+        let bookmarks = self.zfs().bookmarks(&volume.dataset)?.into_iter().map(|one| one.name);
+        let ours: Vec<_> =
+            bookmarks.filter(|name| name.as_str().starts_with(prefix.as_str())).collect();
+        if ours.is_empty() { Ok(()) } else { self.zfs().destroy_bookmarks(&ours) }
+    }
+
+    /// Forgets everything about pushes of a volume: it becomes one of its own that was never pushed.
+    pub(super) fn forget_pushes(&self, volume: &VolumeInfo) -> Result<()> {
+        self.forget_bookmarks(volume)?;
+        let mut unneeded = Vec::new();
+        for snapshot in self.all_snapshots(volume)? {
+            let left = self.let_go_where(volume, &snapshot, |tag| tag.starts_with(TAG_PREFIX))?;
+            if snapshot.name.starts_with(PUSH_PREFIX) && left == 0 && snapshot.clones.is_empty() {
+                unneeded.push(full(volume, &snapshot)?);
+            }
+        }
+        self.destroy_unneeded(&unneeded)
+    }
+
     /// Lets go of every snapshot of a volume that is held for pushes between this node and any other: for one that is to be destroyed.
     pub(super) fn let_go_of_all(&self, volume: &VolumeInfo) -> Result<()> {
-        for snapshot in self.all_snapshots(volume)?.iter().filter(|snapshot| snapshot.holds > 0) {
-            let name = full(volume, snapshot)?;
-            let held = self.zfs().holds(&name)?;
-            let ours: Vec<(SnapshotName, &str)> = held
-                .iter()
-                .filter(|hold| hold.tag.starts_with(TAG_PREFIX))
-                .map(|hold| (name.clone(), hold.tag.as_str()))
-                .collect();
-            self.zfs().release(&ours)?;
+        for snapshot in self.all_snapshots(volume)? {
+            self.let_go_where(volume, &snapshot, |tag| tag.starts_with(TAG_PREFIX))?;
         }
         Ok(())
     }
 
-    /// Releases the hold with that tag, if there is one. Says how many others are left.
-    fn let_go(&self, volume: &VolumeInfo, snapshot: &VolumeSnapshot, tag: &str) -> Result<usize> {
+    /// Releases the holds with such tags. Says how many others are left.
+    fn let_go_where(
+        &self,
+        volume: &VolumeInfo,
+        snapshot: &VolumeSnapshot,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> Result<usize> {
         if snapshot.holds == 0 {
             return Ok(0);
         }
         let name = full(volume, snapshot)?;
         let holds = self.zfs().holds(&name)?;
-        let others = holds.iter().filter(|hold| hold.tag != tag).count();
-        if others < holds.len() {
-            self.zfs().release(&[(name, tag)])?;
+        let (ours, others): (Vec<_>, Vec<_>) = holds.iter().partition(|hold| is_ours(&hold.tag));
+        if !ours.is_empty() {
+            let ours: Vec<_> =
+                ours.into_iter().map(|hold| (name.clone(), hold.tag.as_str())).collect();
+            self.zfs().release(&ours)?;
         }
-        Ok(others)
+        Ok(others.len())
     }
 
     fn destroy_unneeded(&self, snapshots: &[SnapshotName]) -> Result<()> {

@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aside;
 mod batch;
 mod clone;
 mod create;
@@ -32,6 +33,7 @@ mod replica;
 mod resize;
 pub mod retention;
 mod snapshot;
+mod written;
 
 pub use batch::Batch;
 pub use create::VolumeSpec;

@@ -33,6 +33,8 @@ struct Inner {
     listener: Option<Listener>,
     /// The volumes that are being pushed, received or handed over.
     moving: Mutex<BTreeSet<Uuid>>,
+    /// The snapshots that clones are being made from.
+    cloning: Mutex<BTreeSet<String>>,
 }
 
 /// That nobody else in this process moves a volume, while it lives.
@@ -144,6 +146,7 @@ impl Node {
             id,
             listener: options.listener,
             moving: Mutex::default(),
+            cloning: Mutex::default(),
         })))
     }
 
@@ -210,6 +213,11 @@ impl Node {
         self.0.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The snapshots that clones are being made from, by whoever.
+    pub(super) fn cloning(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.cloning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn tell(&self, event: &VolumeEvent) {
         if let Some(listener) = &self.0.listener {
             listener(event);
@@ -219,7 +227,7 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { zfs, root, id, listener, moving: _ } = &*self.0;
+        let Inner { zfs, root, id, listener, moving: _, cloning: _ } = &*self.0;
         f.debug_struct("Node")
             .field("zfs", zfs)
             .field("root", root)

@@ -60,6 +60,13 @@ pub struct OwnershipError {
 }
 
 impl Ownership {
+    /// Whether this claim is right, and the other is not. The higher epoch is; of two takeovers with the same epoch, by two nodes that did not know of each
+    /// other, the one of the node with the higher UUID, so that all who compare them agree.
+    #[must_use]
+    pub fn outranks(&self, other: &Self) -> bool {
+        (self.epoch, self.owner) > (other.epoch, other.owner)
+    }
+
     /// The properties it is made of.
     pub(super) const PROPERTIES: [&str; 4] = [ID, OWNER, EPOCH, STATE];
 
@@ -196,6 +203,16 @@ mod tests {
             let read = Ownership::read(&properties(&ownership, &Source::Local)).unwrap();
             assert_eq!(read, Some(ownership));
         }
+    }
+
+    #[test]
+    fn of_two_claims_one_is_right() {
+        let claim = |epoch, owner| Ownership { epoch, owner, ..ownership(VolumeState::Owned) };
+        let (low, high) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert!(claim(3, low).outranks(&claim(2, high)));
+        assert!(claim(3, high).outranks(&claim(3, low)));
+        assert!(!claim(3, low).outranks(&claim(3, high)));
+        assert!(!claim(3, low).outranks(&claim(3, low)));
     }
 
     #[test]

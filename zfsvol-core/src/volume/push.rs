@@ -101,6 +101,16 @@ impl Node {
     }
 }
 
+impl Node {
+    /// How a volume is sent: as it is on disk, so that nothing is decompressed to be compressed again, and blocks keep their size.
+    pub(super) fn send_flags(&self, volume: &VolumeInfo) -> Result<SendFlags> {
+        let encryption = self.zfs().property(&volume.dataset, "encryption")?;
+        let is_plain = encryption.is_none_or(|one| one.value.as_str() == Some("off"));
+        let as_stored = SendFlags::COMPRESS | SendFlags::LARGE_BLOCK | SendFlags::EMBED;
+        Ok(if is_plain { as_stored } else { SendFlags::RAW })
+    }
+}
+
 /// One push, by whoever has the volume to himself.
 pub(super) struct Push<'a> {
     pub(super) node: &'a Node,
@@ -158,7 +168,7 @@ impl Push<'_> {
         let error = |reason: String, help: &'static str| {
             Err(Error::new(ErrorKind::NotOwner, PUSH, reason).with_help(help))
         };
-        if theirs.epoch > ours.epoch {
+        if theirs.outranks(ours) {
             let (owner, epoch) = (theirs.owner, theirs.epoch);
             let reason = format!(
                 "the node {owner} owns it in epoch {epoch}, and this one in {}",
@@ -272,19 +282,11 @@ impl Push<'_> {
             Some(base) => SendOptions::since(base.clone()),
             None => SendOptions::full(),
         };
-        let options = options.flags(self.flags(volume)?);
+        let options = options.flags(self.node.send_flags(volume)?);
         let estimate = self.node.zfs().send_space(&snapshot, &options, None)?;
         self.control.expect_bytes(Bytes::new(self.control.progress().bytes.get() + estimate.get()));
         let stream = self.node.zfs().send(&snapshot, &options)?;
         self.transfer(volume, id, &step.snapshot, stream)
-    }
-
-    fn flags(&self, volume: &VolumeInfo) -> Result<SendFlags> {
-        let encryption = self.node.zfs().property(&volume.dataset, "encryption")?;
-        let is_plain = encryption.is_none_or(|one| one.value.as_str() == Some("off"));
-        // As they are on disk: nothing is decompressed to be compressed again, and blocks keep their size.
-        let as_stored = SendFlags::COMPRESS | SendFlags::LARGE_BLOCK | SendFlags::EMBED;
-        Ok(if is_plain { as_stored } else { SendFlags::RAW })
     }
 
     fn transfer(

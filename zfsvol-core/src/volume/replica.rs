@@ -12,7 +12,7 @@ use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SnapshotName;
 use crate::property::{Property, PropertyAccess, PropertyInfo, PropertyScope, PropertySet, Source};
-use crate::units::{Bytes, Guid};
+use crate::units::Guid;
 use crate::zfs::{ReceiveOptions, ReceiveStream};
 
 const LOOK: &str = "look for the volume";
@@ -80,7 +80,9 @@ impl Node {
         let properties = replica_properties(pushed).map_err(told)?;
         self.follow_properties(&pushed.volume, &properties).map_err(told)?;
         let found = self.volume(RECEIVE, name)?;
-        self.keep_base(&found, pushed.guid, from)
+        self.keep_base(&found, pushed.guid, from)?;
+        // Who pushes begins from bookmarks, and this node does not push it any more.
+        self.forget_bookmarks(&found)
     }
 
     pub(super) fn replica_accept(&self, offer: &Offer) -> Result<()> {
@@ -88,7 +90,7 @@ impl Node {
         let told = |error: Error| error.with_operation(ACCEPT).with_target(name.as_str());
         let _alone = self.alone(ACCEPT, &offer.volume.name, offer.volume.id)?;
         let found = self.find(&offer.volume)?.ok_or_else(|| missing(ACCEPT, &offer.volume))?;
-        let known = &found.ownership;
+        let known = found.ownership.clone();
         if known.owner == self.id() && known.epoch == offer.epoch {
             // Accepted before, and the answer was lost.
             return Ok(());
@@ -100,6 +102,9 @@ impl Node {
             );
             return Err(told(Error::new(ErrorKind::NotOwner, ACCEPT, reason)));
         }
+        // What was written is known to the kernel's statistics once its transaction group is synced.
+        self.zfs().sync_pool(&found.dataset.pool(), false).map_err(told)?;
+        let found = self.volume(ACCEPT, &found.name)?;
         self.check_newest(&found, offer.snapshot).map_err(told)?;
         let ownership = Ownership {
             id: known.id,
@@ -154,10 +159,11 @@ impl Node {
             let reason = format!("this node owns it in epoch {}", known.epoch);
             return Err(Error::new(ErrorKind::NotOwner, RECEIVE, reason));
         }
-        if known.epoch > incoming.epoch {
+        let pushed = Ownership { owner: incoming.owner, epoch: incoming.epoch, ..known.clone() };
+        if known.outranks(&pushed) {
             let reason = format!(
-                "it belongs to the node {} in epoch {}, and epoch {} is pushed",
-                known.owner, known.epoch, incoming.epoch
+                "it belongs to the node {} in epoch {}, and is pushed by {} in epoch {}",
+                known.owner, known.epoch, incoming.owner, incoming.epoch
             );
             return Err(Error::new(ErrorKind::NotOwner, RECEIVE, reason));
         }
@@ -217,10 +223,11 @@ impl Node {
 
     /// Nothing must have come since that snapshot, and nothing must be on its way.
     fn check_newest(&self, found: &VolumeInfo, wanted: Guid) -> Result<()> {
-        let newest = self.all_snapshots(found)?.pop().map(|snapshot| snapshot.guid);
-        let is_same = newest == Some(wanted) && found.written == Bytes::ZERO;
-        if is_same && found.resume_token.is_none() {
-            return Ok(());
+        let newest = self.all_snapshots(found)?.pop().filter(|snapshot| snapshot.guid == wanted);
+        if let (Some(newest), None) = (newest, &found.resume_token) {
+            if self.is_as_in(found, &newest)? {
+                return Ok(());
+            }
         }
         let reason = format!("it is not what the snapshot of GUID {wanted} has");
         Err(Error::new(ErrorKind::DestinationModified, ACCEPT, reason).with_help("push it again"))
