@@ -23,6 +23,8 @@ pub enum Need {
     Since(u32, u32),
     /// A release older than this: the case is about what is not there yet.
     Before(u32, u32),
+    /// A kernel that runs any channel program. The one in the process runs those of the library only.
+    AnyProgram,
     /// What the kernel under test does not do yet, in words.
     NotYet(&'static str),
     /// A machine at native speed: under emulation the case would take many minutes and show nothing else.

@@ -82,6 +82,11 @@ impl Machine {
             Need::Commands | Need::Pyzfs | Need::Disks(_) if in_process => {
                 lack(false, true, "it is about a loaded module".into())
             }
+            Need::AnyProgram => lack(
+                self.kind == KernelKind::Module,
+                true,
+                "it is about channel programs that are not the library's".into(),
+            ),
             Need::RealModule => {
                 lack(self.kind == KernelKind::Module, true, "it is about a loaded module".into())
             }

@@ -17,11 +17,6 @@ use zfsvol_tests::{Case, Machine, Need, suite};
 /// What the embedded kernel is to do and does not yet: areas, or cases of them, with the reason.
 const NOT_YET: &[(&str, &str)] = &[
     (
-        "door::a_read_only_door_runs_programs_that_only_look",
-        "programs that are not the library's own",
-    ),
-    ("program::", "programs that are not the library's own"),
-    (
         "push::an_encrypted_volume_is_pushed_as_it_is_and_comes_back",
         "raw streams of what was encrypted here",
     ),

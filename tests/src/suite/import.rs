@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{
-    Compatibility, Export, Features, HostUse, ImportOptions, ImportSearch, ImportablePool,
-    PoolHealth, Rewind, VdevSpec,
+    Compatibility, Export, Features, HostUse, ImportOptions, ImportSearch, ImportablePool, Offline,
+    PoolActivity, PoolHealth, Rewind, VdevSpec, VdevState,
 };
 use zfsvol_core::{Bytes, ErrorKind, PoolName};
 
@@ -24,6 +24,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_pool_is_imported_under_a_name_for_now),
         case(a_pool_is_imported_below_another_root),
         case(a_pool_is_imported_read_only),
+        case(a_read_only_import_leaves_the_pool_as_it_was),
+        case(what_is_offline_stays_so_and_what_is_for_now_does_not),
         case(a_pool_of_an_older_release_is_imported),
         case(a_name_that_is_taken_is_refused),
         case(a_mirror_with_a_missing_side_is_imported_degraded),
@@ -162,6 +164,41 @@ fn a_pool_is_imported_read_only(world: &World) {
     world.zfs().export_pool(&pool, Export::Clean).expect("exported");
 }
 
+fn a_read_only_import_leaves_the_pool_as_it_was(world: &World) {
+    let zfs = world.zfs();
+    let pool = exported(world, "look", vec![VdevSpec::single(world.new_file("device", DEVICE))]);
+    let before = find_one(world);
+    let read_only = ImportOptions { read_only: true, ..options() };
+    zfs.import_pool(&before, &read_only).expect("imported");
+    let error = zfs.checkpoint_pool(&pool).expect_err("nothing is written");
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    zfs.export_pool(&pool, Export::Clean).expect("exported");
+    let after = find_one(world);
+    assert!(after.exported);
+    assert_eq!((after.guid, after.txg), (before.guid, before.txg));
+    zfs.import_pool(&after, &options()).expect("imported");
+    assert!(zfs.exists(&pool.root().child("data").expect("a name")).expect("an answer"));
+}
+
+fn what_is_offline_stays_so_and_what_is_for_now_does_not(world: &World) {
+    let zfs = world.zfs();
+    let files = files(world, 2);
+    let pool = make(world, "offline", [VdevSpec::mirror(&files)]);
+    let second = files.last().expect("two files");
+    let guid = device(&status(world, &pool), second).guid;
+    for (offline, state, health) in [
+        (Offline::Temporary, VdevState::Online, PoolHealth::Online),
+        (Offline::Persistent, VdevState::Offline, PoolHealth::Degraded),
+    ] {
+        zfs.offline_vdev(&pool, guid, offline).expect("offline");
+        zfs.export_pool(&pool, Export::Clean).expect("exported");
+        zfs.import_pool(&find_one(world), &options()).expect("imported");
+        zfs.wait_pool(&pool, PoolActivity::Resilver).expect("waited");
+        let now = status(world, &pool);
+        assert_eq!((device(&now, second).state, now.health), (state, health), "{offline:?}");
+    }
+}
+
 fn a_pool_of_an_older_release_is_imported(world: &World) {
     let pool = pool_name(world, "older");
     let spec = spec([VdevSpec::single(world.new_file("device", DEVICE))]);
@@ -196,7 +233,7 @@ fn a_mirror_with_a_missing_side_is_imported_degraded(world: &World) {
     world.zfs().import_pool(&found, &options()).expect("imported");
     let status = status(world, &pool);
     assert_eq!(status.health, PoolHealth::Degraded);
-    assert_eq!(device(&status, kept).state, zfsvol_core::zfs::VdevState::Online);
+    assert_eq!(device(&status, kept).state, VdevState::Online);
 }
 
 fn a_pool_with_a_missing_vdev_names_it(world: &World) {

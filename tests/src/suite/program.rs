@@ -5,16 +5,16 @@ use zfsvol_core::zfs::Program;
 use zfsvol_core::{Bytes, ErrorKind, PoolName};
 
 use crate::expect::{file_system, refused};
-use crate::{Case, World, case};
+use crate::{Case, Need, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case(a_program_changes_and_returns),
-        case(a_program_that_only_reads_cannot_change),
-        case(a_program_gets_its_arguments),
-        case(the_error_of_a_program_is_its_own_message),
-        case(a_program_that_cannot_be_parsed_is_refused),
-        case(limits_of_a_program_are_kept),
+        case(a_program_changes_and_returns).needs(Need::AnyProgram),
+        case(a_program_that_only_reads_cannot_change).needs(Need::AnyProgram),
+        case(a_program_gets_its_arguments).needs(Need::AnyProgram),
+        case(the_error_of_a_program_is_its_own_message).needs(Need::AnyProgram),
+        case(a_program_that_cannot_be_parsed_is_refused).needs(Need::AnyProgram),
+        case(limits_of_a_program_are_kept).needs(Need::AnyProgram),
         case(a_program_needs_its_pool),
     ]
 }

@@ -26,6 +26,9 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_device_becomes_a_mirror_and_one_again),
         case(a_raidz_vdev_grows_by_a_device).needs(Need::Since(2, 3)),
         case(a_device_is_replaced),
+        case(a_hot_spare_stands_in_and_goes_back),
+        case(a_hot_spare_takes_the_place_of_what_is_given_up),
+        case(a_checkpoint_keeps_the_devices_it_was_made_on),
         case(a_device_that_is_too_small_replaces_nothing),
         case(the_last_device_is_not_detached),
         case(a_vdev_is_removed_and_its_data_moves),
@@ -137,6 +140,71 @@ fn a_device_is_replaced(world: &World) {
     paths.sort();
     assert_eq!(paths, [first.clone(), third.clone()]);
     assert_eq!(status.health, PoolHealth::Online);
+}
+
+/// A pool of a device and a hot spare, which stands in for it: the pool, and both devices.
+fn spared(world: &World, end: &str) -> (PoolName, Guid, Guid) {
+    let zfs = world.zfs();
+    let files = files(world, 2);
+    let [data, spare] = files.as_slice() else { panic!("two files") };
+    let mut spec = spec([VdevSpec::single(data)]);
+    spec.topology.spares = vec![spare.clone()];
+    let pool = pool_name(world, end);
+    zfs.create_pool(&pool, &spec).expect("created");
+    let data = guid_of(world, &pool, data);
+    zfs.replace_vdev(&pool, data, &NewDevice::new(spare)).expect("it stands in");
+    zfs.wait_pool(&pool, PoolActivity::Resilver).expect("waited");
+    let status = status(world, &pool);
+    let top = status.root.children.first().expect("a vdev");
+    assert_eq!((&top.kind, top.leaves().count()), (&VdevKind::Spare, 2));
+    let listed = status.spares.first().expect("it is still listed");
+    assert_eq!(listed.reason, Some(VdevReason::Spared));
+    let error = zfs.remove_vdev(&pool, listed.guid).expect_err("it is in use");
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    (pool, data, listed.guid)
+}
+
+fn a_hot_spare_stands_in_and_goes_back(world: &World) {
+    let (pool, data, spare) = spared(world, "standin");
+    world.zfs().detach_vdev(&pool, spare).expect("detached");
+    let status = status(world, &pool);
+    let kinds: Vec<_> = status.root.children.iter().map(|top| &top.kind).collect();
+    assert_eq!(kinds, [&VdevKind::File]);
+    let listed = status.spares.first().expect("it is a spare again");
+    assert_eq!((listed.guid, listed.state), (spare, VdevState::Online));
+    let error = world.zfs().detach_vdev(&pool, data).expect_err("it is alone");
+    assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound), "{error}");
+    world.zfs().remove_vdev(&pool, spare).expect("removed");
+}
+
+fn a_hot_spare_takes_the_place_of_what_is_given_up(world: &World) {
+    let (pool, data, _) = spared(world, "successor");
+    world.zfs().detach_vdev(&pool, data).expect("detached");
+    let status = status(world, &pool);
+    let kinds: Vec<_> = status.root.children.iter().map(|top| &top.kind).collect();
+    assert_eq!(kinds, [&VdevKind::File]);
+    assert!(status.spares.is_empty(), "{:?}", status.spares);
+    assert_eq!(status.health, PoolHealth::Online);
+}
+
+fn a_checkpoint_keeps_the_devices_it_was_made_on(world: &World) {
+    let zfs = world.zfs();
+    let files = files(world, 3);
+    let [first, second, third] = files.as_slice() else { panic!("three files") };
+    let pool = make(world, "kept", [VdevSpec::mirror([first, second])]);
+    zfs.checkpoint_pool(&pool).expect("a checkpoint");
+    let guid = guid_of(world, &pool, second);
+    let kinds = [
+        zfs.detach_vdev(&pool, guid).expect_err("it is needed").kind(),
+        zfs.remove_vdev(&pool, guid).expect_err("it is needed").kind(),
+        zfs.attach_vdev(&pool, guid, &NewDevice::new(third)).expect_err("not now").kind(),
+        zfs.reguid_pool(&pool, None).expect_err("not now").kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::InProgress; 4]);
+    zfs.offline_vdev(&pool, guid, Offline::Persistent).expect("that can be taken back");
+    zfs.discard_checkpoint(&pool).expect("given up");
+    zfs.wait_pool(&pool, PoolActivity::CheckpointDiscard).expect("waited");
+    zfs.detach_vdev(&pool, guid).expect("detached");
 }
 
 fn a_device_that_is_too_small_replaces_nothing(world: &World) {

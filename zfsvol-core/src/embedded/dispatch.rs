@@ -152,6 +152,7 @@ static TABLE: &[Entry] = &[
     entry(Ioc::POOL_REGUID, Pool, keys::NONE, LegacyWrite(import::reguid)).changes().noted(),
     entry(Ioc::POOL_GET_HISTORY, Pool, keys::NONE, LegacyRead(history::get)).privileged(),
     entry(Ioc::LOG_HISTORY, NameCheck::None, keys::LOG_HISTORY, Write(history::add)).without_pool(),
+    entry(Ioc::POOL_UPGRADE, Pool, keys::NONE, LegacyWrite(pool::upgrade)).changes().noted(),
     entry(Ioc::POOL_CONFIGS, NameCheck::None, keys::NONE, LegacyRead(pool::configs)).without_pool(),
     entry(Ioc::POOL_STATS, Pool, keys::NONE, LegacyRead(pool::stats)).without_pool(),
     entry(Ioc::POOL_GET_PROPS, Pool, keys::POOL_GET_PROPS, Read(pool::get_props)).without_pool(),
@@ -257,6 +258,7 @@ static TABLE: &[Entry] = &[
     entry(Ioc::NEXT_OBJ, Dataset, keys::NONE, LegacyRead(object::next)),
     entry(Ioc::DSOBJ_TO_DSNAME, Pool, keys::NONE, LegacyRead(object::dataset_name)),
     entry(Ioc::WAIT_FS, Dataset, keys::WAIT_FS, Read(object::wait)).changes(),
+    entry(Ioc::REMAP, Dataset, keys::NONE, Write(object::remap)).changes().anybody(),
     // Space.
     entry(Ioc::SPACE_SNAPS, Dataset, keys::SPACE_SNAPS, Read(space::snapshots)),
     entry(Ioc::SPACE_WRITTEN, Dataset, keys::NONE, LegacyRead(space::written)),
@@ -267,11 +269,11 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
     let release = shared.module.version.release();
     let Some(entry) = TABLE.iter().find(|entry| entry.ioc == ioc && entry.since <= release) else {
         let entry = unsupported::find(ioc, release).ok_or(Errno::ZFS_ERR_IOC_CMD_UNAVAIL)?;
-        check(shared, cmd, entry.name, entry.keys, true)?;
+        check(shared, cmd, entry.name, None, true)?;
         if entry.name == Dataset {
             shared.read().hold(&cmd.name)?;
         }
-        return Err(cmd.refuse(entry.errno, entry.reason));
+        return Err(entry.refusal.of(cmd));
     };
     let is_legacy = matches!(entry.handler, LegacyRead(_) | LegacyWrite(_) | LegacyLong(_));
     let keys = (!is_legacy).then_some(entry.keys);

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::dispatch::{put, unpack};
 use super::engine::{Pool, PropValue, Result, State};
 use super::pool;
+use super::unsupported::POOLS_OF_OTHERS;
+use super::vdev::state::{CANT_OPEN, HEALTHY};
 use super::vdev::{LabelState, conf};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::NvList;
@@ -17,14 +19,13 @@ use crate::nvlist::NvList;
 /// for something else, which nobody says here.
 const DESTROYED_MAX: usize = 16;
 
+/// Configurations are not looked at deeper than that.
+const DEPTH_MAX: usize = 16;
+
 /// `ZFS_IMPORT_MISSING_LOG`, `ZFS_IMPORT_TEMP_NAME`, `ZFS_IMPORT_CHECKPOINT`
 const MISSING_LOG: u64 = 0x4;
 const TEMPORARY_NAME: u64 = 0x10;
 const CHECKPOINT: u64 = 0x80;
-
-/// Why a pool that is only known by its labels is not imported.
-const ELSEWHERE: &str =
-    "what an embedded pool holds is in the kernel that exported it, and this is another one";
 
 /// What holds for one import only.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +130,10 @@ pub(super) fn try_import(state: &State, cmd: &mut Cmd) -> Result<()> {
     };
     let guid = wanted.get_u64("pool_guid").unwrap_or(0);
     let Some(resting) = state.resting.pools.get(&guid) else {
-        return Err(cmd.refuse(Errno::ENXIO, ELSEWHERE));
+        let tree = unreadable(tree, true, DEPTH_MAX);
+        let mut config = wanted;
+        config.insert("vdev_tree", tree).insert("load_info", NvList::new());
+        return put(cmd, &config);
     };
     let mut found = resting.pool.clone();
     found.layout.take_paths(tree);
@@ -141,6 +145,19 @@ pub(super) fn try_import(state: &State, cmd: &mut Cmd) -> Result<()> {
         .insert("load_info", load_info(&found, true))
         .insert("errata", 0_u64);
     put(cmd, &config)
+}
+
+/// A pool whose devices are there, and which cannot be read all the same.
+fn unreadable(vdev: &NvList, is_root: bool, depth: usize) -> NvList {
+    const CORRUPT_DATA: u64 = 2;
+    let mut told = vdev.clone();
+    let state = if is_root { [0, CANT_OPEN, CORRUPT_DATA] } else { [0, HEALTHY, 0] };
+    told.insert("vdev_stats", state.to_vec());
+    if let Some(children) = vdev.get_lists("children").filter(|_| depth > 0) {
+        let each = children.iter().map(|child| unreadable(child, false, depth - 1));
+        told.insert("children", each.collect::<Vec<_>>());
+    }
+    told
 }
 
 /// What was learned about a pool while it was opened: `spa_load_note_vdev_missing` and others.
@@ -173,7 +190,7 @@ pub(super) fn import(state: &mut State, cmd: &mut Cmd) -> Result<()> {
             return Err(Errno::EEXIST);
         }
         let Some(resting) = state.resting.pools.get(&guid).cloned() else {
-            return Err(cmd.refuse(Errno::ENOENT, ELSEWHERE));
+            return Err(POOLS_OF_OTHERS.of(cmd));
         };
         take(state, cmd, resting, &mut config, properties)
     });
@@ -239,7 +256,7 @@ pub(super) fn reguid(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     if pool.activity.has_checkpoint() {
         return Err(Errno::ZFS_ERR_CHECKPOINT_EXISTS);
     }
-    if pool.layout.health().state != super::vdev::state::HEALTHY {
+    if pool.layout.health().state != HEALTHY {
         return Err(Errno::ENXIO);
     }
     pool.begin();
@@ -249,4 +266,84 @@ pub(super) fn reguid(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     let _ = pool.write_labels(&cmd.name, LabelState::Active);
     state.post_event("pool_reguid", &cmd.name, guid);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::embedded::Embedded;
+    use crate::property::PropertySet;
+    use crate::zfs::{Export, ImportOptions, ImportSearch, PoolHealth, PoolSpec, VdevSpec};
+    use crate::{Bytes, ErrorKind, Guid, PoolName, Zfs};
+
+    fn file(folder: &Path, name: &str) -> PathBuf {
+        let path = folder.join(name);
+        File::create(&path).unwrap().set_len(Bytes::from_mib(64).get()).unwrap();
+        path
+    }
+
+    fn make(zfs: &Zfs, folder: &Path, name: &str) -> PoolName {
+        let pool: PoolName = name.parse().unwrap();
+        zfs.create_pool(&pool, &PoolSpec::new([VdevSpec::single(file(folder, name))])).unwrap();
+        pool
+    }
+
+    #[test]
+    fn so_many_destroyed_pools_can_be_brought_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let zfs = Zfs::new(Embedded::builder().build());
+        for n in 0..=DESTROYED_MAX {
+            let pool = make(&zfs, folder.path(), &format!("p{n:02}"));
+            zfs.destroy_pool(&pool).unwrap();
+        }
+        let found = zfs.importable_pools(&ImportSearch::new([folder.path()]).destroyed()).unwrap();
+        assert_eq!(found.len(), DESTROYED_MAX + 1);
+        let options = || ImportOptions { destroyed: true, ..ImportOptions::default() };
+        let mut outcomes = found.iter().map(|pool| zfs.import_pool(pool, &options()));
+        let error = outcomes.next().unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.reason()), (ErrorKind::NotFound, POOLS_OF_OTHERS.reason));
+        assert_eq!(found[0].health, PoolHealth::Unavailable);
+        assert!(outcomes.all(|outcome| outcome.is_ok()));
+    }
+
+    #[test]
+    fn a_device_that_another_pool_took_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let zfs = Zfs::new(Embedded::builder().build());
+        let pool = make(&zfs, folder.path(), "first");
+        zfs.export_pool(&pool, Export::Clean).unwrap();
+        let found = zfs.importable_pools(&ImportSearch::new([folder.path()])).unwrap();
+        let taken = PoolSpec::new([VdevSpec::single(folder.path().join("first"))]);
+        let error = zfs.create_pool(&"second".parse().unwrap(), &taken).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        zfs.create_pool(&"second".parse().unwrap(), &taken.force()).unwrap();
+        let error = zfs.import_pool(&found[0], &ImportOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PoolUnavailable, "{error}");
+    }
+
+    #[test]
+    fn a_pool_in_memory_is_gone_with_its_export() {
+        let kernel = Embedded::new();
+        let zfs = Zfs::new(kernel.clone());
+        zfs.export_pool(&"tank".parse().unwrap(), Export::Clean).unwrap();
+        assert!(zfs.pool_names().unwrap().is_empty());
+        assert!(kernel.shared.read().resting.pools.is_empty());
+    }
+
+    #[test]
+    fn what_is_open_stays_open_when_the_pool_gets_another_guid() {
+        let zfs = Zfs::embedded();
+        let (pool, zvol) = ("tank".parse().unwrap(), "tank/v".parse().unwrap());
+        zfs.create_zvol(&zvol, Bytes::from_mib(1), &PropertySet::new()).unwrap();
+        let device =
+            zfs.open_zvol(&zvol, crate::kernel::Access::ReadWrite, std::time::Duration::ZERO);
+        let device = device.unwrap();
+        zfs.reguid_pool(&pool, Some(Guid::new(77))).unwrap();
+        device.write_all_at(&[1; 512], 0).unwrap();
+        let error = zfs.export_pool(&pool, Export::Clean).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+    }
 }

@@ -4,6 +4,9 @@
 //! run on it as they are, anywhere. What it does not do is one list, `unsupported.rs`; such a request is refused with
 //! [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) and a reason in words.
 //!
+//! Pools are made of files, as on OpenZFS, or of memory. On files it writes labels and nothing else: an exported pool is found by them, and what it
+//! holds stays in the kernel that exported it. Files must be large enough for their pool, and may be sparse.
+//!
 //! ```
 //! use zfsvol_core::property::PropertySet;
 //! use zfsvol_core::{Bytes, Zfs};
@@ -156,7 +159,7 @@ impl EmbeddedBuilder {
     }
 
     /// With a pool of that name and size, on one device that is in memory. A name that no pool can have, or that there is already, and a size
-    /// below 64 MiB are passed over.
+    /// below 64 MiB are passed over. Nothing finds such a pool again: it is gone when it is exported.
     pub fn pool(mut self, name: &str, size: Bytes) -> Self {
         self.pools.push((name.to_owned(), size));
         self

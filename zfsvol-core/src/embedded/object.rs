@@ -4,16 +4,13 @@ use std::io::Write;
 
 use super::data::{Leaf, Objset, SLOTS_PER_BLOCK};
 use super::engine::{Result, State};
-use super::{Shared, descriptor};
+use super::{Shared, descriptor, unsupported};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::NvList;
 
 /// `diff_type`
 const IN_USE: u64 = 2;
 const FREE: u64 = 4;
-
-/// Why nothing is said of what is in file systems.
-const REASON: &str = "the embedded kernel does not look into file systems";
 
 /// `zfs_ioc_obj_to_path` and `zfs_ioc_obj_to_stats`, of objects that are not there. Of others nothing is known.
 pub(super) fn of_file(state: &State, cmd: &mut Cmd) -> Result<()> {
@@ -26,7 +23,7 @@ pub(super) fn of_file(state: &State, cmd: &mut Cmd) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     match dataset.content.objset.object(cmd.obj) {
-        Ok(_) => Err(cmd.refuse(Errno::ENOTSUP, REASON)),
+        Ok(_) => Err(unsupported::FILES.of(cmd)),
         Err(_) => Err(Errno::ENOENT),
     }
 }
@@ -124,6 +121,16 @@ pub(super) fn dataset_name(state: &State, cmd: &mut Cmd) -> Result<()> {
     Ok(())
 }
 
+/// `zfs_ioc_remap`, which does nothing since 2.0.
+pub(super) fn remap(
+    _state: &mut State,
+    _name: &str,
+    _input: &NvList,
+    _output: &mut NvList,
+) -> Result<()> {
+    Ok(())
+}
+
 /// `zfs_ioc_wait_fs`: files that were removed are gone at once, so that there is nothing to wait for.
 pub(super) fn wait(state: &State, name: &str, input: &NvList, output: &mut NvList) -> Result<()> {
     if input.get_i32("wait_activity") != Some(0) {
@@ -132,4 +139,33 @@ pub(super) fn wait(state: &State, name: &str, input: &NvList, output: &mut NvLis
     state.hold(name)?;
     output.insert("wait_waited", false);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::data::{Dnode, ObjsetType, Policy, Txn};
+    use crate::stream::ObjectType;
+
+    #[test]
+    fn what_changed_after_a_snapshot_is_told_by_block_of_dnodes() {
+        let mut objset = Objset::empty(ObjsetType::FileSystem);
+        let mut txn = Txn::new(5, Policy::default());
+        for object in [1, 2, 40] {
+            let dnode = Dnode::new(ObjectType::FILE, 512);
+            objset.claim(object, dnode, &mut txn).unwrap();
+        }
+        drop(txn.finish());
+        let mut txn = Txn::new(9, Policy::default());
+        objset.free_object(2, &mut txn).unwrap();
+        drop(txn.finish());
+        let told = |from| {
+            let found = changed_objects(&objset, from);
+            found.into_iter().map(|o| (o.kind, o.first, o.last)).collect::<Vec<_>>()
+        };
+        let all = [(FREE, 0, 0), (IN_USE, 1, 1), (FREE, 2, 39), (IN_USE, 40, 40), (FREE, 41, 63)];
+        assert_eq!(told(0), all);
+        assert_eq!(told(5), [(FREE, 0, 0), (IN_USE, 1, 1), (FREE, 2, 31)]);
+        assert_eq!(told(9), []);
+    }
 }

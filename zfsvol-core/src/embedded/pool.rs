@@ -315,6 +315,15 @@ pub(super) fn set_properties(pool: &mut Pool, properties: &NvList) -> Result<()>
     Ok(())
 }
 
+/// `zfs_ioc_pool_upgrade`: every pool has the last version there is.
+pub(super) fn upgrade(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    state.pool(&cmd.name)?;
+    match cmd.cookie {
+        VERSION => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// `zfs_ioc_pool_sync`: everything is done already.
 pub(super) fn sync(
     state: &mut State,

@@ -1,12 +1,10 @@
 //! Channel programs: the library's own, recognised by their text and carried out natively.
 
 use super::engine::{Pool, Result, State, Tx};
+use super::unsupported::OTHER_PROGRAMS;
 use crate::kernel::Errno;
 use crate::nvlist::{NvList, Value};
 use crate::zfs::canned;
-
-/// Why any other program is refused.
-const REASON: &str = "the embedded kernel runs the channel programs of this library, and no others";
 
 /// The limits a program can ask for (`zfs_lua_max_instrlimit`, `zfs_lua_max_memlimit`).
 const INSTRUCTIONS_MAX: u64 = 100_000_000;
@@ -36,8 +34,8 @@ pub(super) fn run(
         Some(canned::DESTROY_TREE) => destroy_tree(pool, &arguments)?,
         Some(canned::LIST_CHILDREN) => list_children(pool, &arguments)?,
         _ => {
-            output.insert("error", REASON);
-            return Err(Errno::ENOTSUP);
+            output.insert("error", OTHER_PROGRAMS.reason);
+            return Err(OTHER_PROGRAMS.errno);
         }
     };
     output.insert("return", returned);

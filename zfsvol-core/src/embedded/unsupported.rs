@@ -1,35 +1,40 @@
 //! What the embedded kernel does not do: one list, with the errno each gives.
+//!
+//! First ioctls that are not answered at all, then what is refused within those that are.
 
-use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::name::NameCheck::{Dataset, Pool};
-use crate::kernel::{Errno, Ioc};
+use crate::kernel::{Cmd, Errno, Ioc};
 
-/// An ioctl that is refused, once its name and keys were found right.
+/// An ioctl that is refused, once its name was found right. They are all of the old kind, whose arguments the module does not check before.
 pub(super) struct Unsupported {
     ioc: Ioc,
     /// The release that brought it; older ones do not know it.
     since: (u32, u32),
     pub(super) name: NameCheck,
-    /// Absent where the module checks none.
-    pub(super) keys: Option<&'static [Key]>,
+    pub(super) refusal: Refusal,
+}
+
+/// An errno, and why in words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
     pub(super) errno: Errno,
-    /// Why, in words.
     pub(super) reason: &'static str,
 }
 
-const fn refused(
-    ioc: Ioc,
-    name: NameCheck,
-    keys: &'static [Key],
-    reason: &'static str,
-) -> Unsupported {
-    Unsupported { ioc, since: (2, 0), name, keys: Some(keys), errno: Errno::ENOTSUP, reason }
+impl Refusal {
+    const fn new(reason: &'static str) -> Self {
+        Self { errno: Errno::ENOTSUP, reason }
+    }
+
+    /// Refuses a request.
+    pub(super) fn of(self, cmd: &mut Cmd) -> Errno {
+        cmd.refuse(self.errno, self.reason)
+    }
 }
 
-/// One of the old kind, whose arguments the module does not check before.
-const fn legacy(ioc: Ioc, name: NameCheck, reason: &'static str) -> Unsupported {
-    Unsupported { ioc, since: (2, 0), name, keys: None, errno: Errno::ENOTSUP, reason }
+const fn refused(ioc: Ioc, name: NameCheck, refusal: Refusal) -> Unsupported {
+    Unsupported { ioc, since: (2, 0), name, refusal }
 }
 
 impl Unsupported {
@@ -39,31 +44,51 @@ impl Unsupported {
     }
 }
 
-const DEVICES: &str = "the embedded kernel has no devices to do that to";
-const FILES: &str = "the embedded kernel does not look into file systems";
-const STREAMS: &str = "the embedded kernel does not send or receive in this way";
-const DEBUG: &str = "the embedded kernel has no such tool for developers of OpenZFS";
-const OTHER_SYSTEM: &str = "Linux has no such thing";
+const SPLIT: Refusal = Refusal::new("the embedded kernel does not split pools");
+const CONDENSE: Refusal = Refusal::new("the embedded kernel has nothing to condense");
+const DELEGATION: Refusal =
+    Refusal::new("the embedded kernel delegates nothing: whoever has it may do all");
+const MOUNTED: Refusal =
+    Refusal::new("the embedded kernel has no mounted file systems to write to");
+const OLD_STREAMS: Refusal = Refusal::new(
+    "the embedded kernel sends and receives by the newer ioctls, SEND_NEW and RECV_NEW",
+);
+const DEBUG: Refusal =
+    Refusal::new("the embedded kernel has no such tool for developers of OpenZFS");
+const OTHER_SYSTEM: Refusal = Refusal::new("Linux has no such thing");
+const CONTAINERS: Refusal = Refusal::new("the embedded kernel knows no namespaces of users");
 
 const LIST: &[Unsupported] = &[
-    legacy(Ioc::POOL_FREEZE, NameCheck::None, DEBUG),
-    legacy(Ioc::POOL_UPGRADE, Pool, DEVICES),
-    legacy(Ioc::RECV, Dataset, STREAMS),
-    legacy(Ioc::SEND, Dataset, STREAMS),
-    legacy(Ioc::INJECT_FAULT, NameCheck::None, DEBUG),
-    legacy(Ioc::CLEAR_FAULT, NameCheck::None, DEBUG),
-    legacy(Ioc::INJECT_LIST_NEXT, NameCheck::None, DEBUG),
-    legacy(Ioc::SET_FSACL, Dataset, FILES),
-    legacy(Ioc::GET_FSACL, Dataset, FILES),
-    legacy(Ioc::SHARE, Dataset, OTHER_SYSTEM),
-    legacy(Ioc::SMB_ACL, Dataset, OTHER_SYSTEM),
-    legacy(Ioc::VDEV_SPLIT, Pool, DEVICES),
-    legacy(Ioc::TMP_SNAPSHOT, Dataset, FILES),
-    refused(Ioc::REMAP, Dataset, keys::NONE, DEVICES),
-    legacy(Ioc::POOL_CONDENSE, NameCheck::None, DEVICES).since(2, 5),
-    legacy(Ioc::USERNS_ATTACH, NameCheck::None, OTHER_SYSTEM).since(2, 2),
-    legacy(Ioc::USERNS_DETACH, NameCheck::None, OTHER_SYSTEM).since(2, 2),
+    refused(Ioc::POOL_FREEZE, NameCheck::None, DEBUG),
+    refused(Ioc::RECV, Dataset, OLD_STREAMS),
+    refused(Ioc::SEND, Dataset, OLD_STREAMS),
+    refused(Ioc::INJECT_FAULT, NameCheck::None, DEBUG),
+    refused(Ioc::CLEAR_FAULT, NameCheck::None, DEBUG),
+    refused(Ioc::INJECT_LIST_NEXT, NameCheck::None, DEBUG),
+    refused(Ioc::SET_FSACL, Dataset, DELEGATION),
+    refused(Ioc::GET_FSACL, Dataset, DELEGATION),
+    refused(Ioc::SHARE, Dataset, OTHER_SYSTEM),
+    refused(Ioc::SMB_ACL, Dataset, OTHER_SYSTEM),
+    refused(Ioc::VDEV_SPLIT, Pool, SPLIT),
+    refused(Ioc::TMP_SNAPSHOT, Dataset, MOUNTED),
+    refused(Ioc::POOL_CONDENSE, NameCheck::None, CONDENSE).since(2, 5),
+    refused(Ioc::USERNS_ATTACH, NameCheck::None, CONTAINERS).since(2, 2),
+    refused(Ioc::USERNS_DETACH, NameCheck::None, CONTAINERS).since(2, 2),
 ];
+
+/// A channel program that is not one of this library. DESIGN.md says why.
+pub(super) const OTHER_PROGRAMS: Refusal =
+    Refusal::new("the embedded kernel runs the channel programs of this library, and no others");
+
+/// Path and attributes of a file: the objects of a file system are kept, and nothing is read from them.
+pub(super) const FILES: Refusal =
+    Refusal::new("the embedded kernel does not look into file systems");
+
+/// A pool whose labels another kernel wrote.
+pub(super) const POOLS_OF_OTHERS: Refusal = Refusal {
+    errno: Errno::ENOENT,
+    reason: "what an embedded pool holds is in the kernel that exported it, and this is another one",
+};
 
 /// What is said of an ioctl that is not answered; nothing, where the release does not know it either.
 pub(super) fn find(ioc: Ioc, release: (u32, u32)) -> Option<&'static Unsupported> {
@@ -74,4 +99,69 @@ pub(super) fn find(ioc: Ioc, release: (u32, u32)) -> Option<&'static Unsupported
 #[cfg(test)]
 pub(super) fn is_listed(ioc: Ioc) -> bool {
     LIST.iter().any(|entry| entry.ioc == ioc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::{Embedded, Release};
+    use crate::kernel::Kernel;
+    use crate::nvlist::NvList;
+    use crate::property::PropertySet;
+    use crate::{Bytes, Zfs};
+
+    fn kernel() -> Embedded {
+        Embedded::builder().release(Release::V2_4).pool("tank", Bytes::from_gib(1)).build()
+    }
+
+    fn is_refused(kernel: &Embedded, ioc: Ioc, mut cmd: Cmd, refusal: Refusal) {
+        assert_eq!(kernel.ioctl(ioc, &mut cmd), Err(refusal.errno), "{ioc}");
+        assert_eq!(cmd.refusal(), Some(refusal.reason), "{ioc}");
+    }
+
+    #[test]
+    fn each_ioctl_of_the_list_is_refused_with_its_reason() {
+        let kernel = kernel();
+        for entry in LIST.iter().filter(|entry| entry.since <= (2, 4)) {
+            is_refused(&kernel, entry.ioc, Cmd::new("tank"), entry.refusal);
+        }
+        // What the release does not know, it does not even refuse.
+        let mut cmd = Cmd::new("tank");
+        let unknown = Err(Errno::ZFS_ERR_IOC_CMD_UNAVAIL);
+        assert_eq!(kernel.ioctl(Ioc::POOL_CONDENSE, &mut cmd), unknown);
+    }
+
+    #[test]
+    fn a_program_that_is_not_the_librarys_is_refused() {
+        let mut input = NvList::new();
+        input.insert("program", "return 1").insert("arg", NvList::new());
+        let mut cmd = Cmd::new("tank");
+        cmd.input = Some(input.to_bytes().unwrap());
+        cmd.reply_max = 4096;
+        assert_eq!(kernel().ioctl(Ioc::CHANNEL_PROGRAM, &mut cmd), Err(OTHER_PROGRAMS.errno));
+        let reply = NvList::from_bytes(cmd.reply()).unwrap();
+        assert_eq!(reply.get_str("error"), Some(OTHER_PROGRAMS.reason));
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_file() {
+        let kernel = kernel();
+        let zfs = Zfs::new(kernel.clone());
+        zfs.create_filesystem(&"tank/a".parse().unwrap(), &PropertySet::new()).unwrap();
+        for ioc in [Ioc::OBJ_TO_PATH, Ioc::OBJ_TO_STATS] {
+            let mut cmd = Cmd::new("tank/a");
+            cmd.obj = 1;
+            is_refused(&kernel, ioc, cmd, FILES);
+        }
+    }
+
+    #[test]
+    fn a_pool_of_another_kernel_is_not_imported() {
+        let mut config = NvList::new();
+        config.insert("name", "other").insert("pool_guid", 7_u64).insert("state", 1_u64);
+        config.insert("vdev_tree", NvList::new());
+        let mut cmd = Cmd::new("other");
+        (cmd.guid, cmd.conf) = (7, Some(config.to_bytes().unwrap()));
+        is_refused(&kernel(), Ioc::POOL_IMPORT, cmd, POOLS_OF_OTHERS);
+    }
 }

@@ -123,10 +123,11 @@ impl Zfs {
         match message {
             Some(message) if !message.is_empty() => {
                 let errno = refusal.errno;
-                let kind = if errno == Errno::EPERM {
-                    ErrorKind::Denied
-                } else {
-                    ErrorKind::ProgramFailed
+                let kind = match errno {
+                    Errno::EPERM => ErrorKind::Denied,
+                    // The embedded kernel's word for a program it does not run; the module has no such.
+                    Errno::ENOTSUP => ErrorKind::Unsupported,
+                    _ => ErrorKind::ProgramFailed,
                 };
                 CHANNEL_PROGRAM.error(kind, &refusal.target, message).with_errno(errno)
             }

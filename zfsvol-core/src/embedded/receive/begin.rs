@@ -344,6 +344,7 @@ fn start(
     from: Option<Id>,
     is_new: bool,
 ) -> Result<Target> {
+    pool.log_internal("receive", Some(id), " ".to_owned());
     let (begin, features) = (&request.begin, request.begin.features());
     let mut flags = SendFlags::empty();
     flags.set(SendFlags::LARGE_BLOCK, features.contains(StreamFeatures::LARGE_BLOCKS));

@@ -35,6 +35,8 @@ pub(super) fn end(
     let tx = pool.begin();
     let content = &mut pool.dataset_mut(head)?.content;
     *content = Content::of_objset(content.objset.clone());
+    let detail = format!("snap={}", request.snapshot);
+    pool.log_internal("finish receiving", Some(head), detail);
     let snapshot = pool.take_snapshot(head, request.snapshot, tx)?;
     for id in [head, snapshot] {
         let dataset = pool.dataset_mut(id)?;
