@@ -40,11 +40,23 @@ pub struct Lack {
     pub excused: bool,
 }
 
+/// What the nodes of a case are to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peers {
+    /// Handles in one process.
+    #[default]
+    Local,
+    /// The two ends of connections.
+    Remote,
+}
+
 /// One case of the suite.
 #[derive(Clone)]
 pub struct Case {
     name: &'static str,
     needs: Vec<Need>,
+    peers: Peers,
     body: Arc<dyn Fn(&World) + Send + Sync>,
 }
 
@@ -53,7 +65,8 @@ pub fn case<F>(body: F) -> Case
 where
     F: Fn(&World) + Send + Sync + 'static,
 {
-    Case { name: name_of::<F>(), needs: Vec::new(), body: Arc::new(body) }
+    let (needs, peers) = (Vec::new(), Peers::Local);
+    Case { name: name_of::<F>(), needs, peers, body: Arc::new(body) }
 }
 
 /// `zfsvol_tests::suite::hold::a_hold_keeps_a_snapshot` is the case `hold::a_hold_keeps_a_snapshot`.
@@ -70,6 +83,19 @@ impl Case {
     pub fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
+    }
+
+    /// The same case in another area, with nodes at the two ends of connections.
+    #[must_use]
+    pub fn over_connections(self, area: &str) -> Self {
+        // Cases are made once, and live as long as the run.
+        let name = Box::leak(format!("{area}::{}", self.sentence()).into_boxed_str());
+        Self { name, peers: Peers::Remote, ..self }
+    }
+
+    /// What its nodes are to each other.
+    pub fn peers(&self) -> Peers {
+        self.peers
     }
 
     /// `area::name`.

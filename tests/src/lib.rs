@@ -28,6 +28,7 @@ pub mod command;
 pub mod crash;
 pub mod expect;
 mod machine;
+mod peer;
 mod property_facts;
 pub mod runner;
 pub mod suite;
@@ -36,7 +37,7 @@ pub mod volume;
 mod watchdog;
 mod world;
 
-pub use case::{Case, Need, case};
+pub use case::{Case, Need, Peers, case};
 pub use machine::{KernelKind, Machine};
 pub use property_facts::PropertyFacts;
 pub use world::World;

@@ -107,7 +107,7 @@ fn run_case(
 
 /// Runs the body and cleans up after it; both must succeed.
 fn run_body(case: &Case, arena: &Arc<Arena>) -> Result<(), String> {
-    let world = World::new(arena, case.sentence());
+    let world = World::new(arena, case.sentence(), case.peers());
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| case.run(&world)));
     let failure = outcome.err().map(|payload| PANIC.take().unwrap_or_else(|| text_of(&*payload)));
     let leftover = world.clean_up().err().map(|what| format!("left something behind: {what}"));

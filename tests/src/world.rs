@@ -12,7 +12,7 @@ use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{PoolSpec, VdevSpec};
 use zfsvol_core::{BusyReason, Bytes, DatasetName, Error, ErrorKind, PoolName, SnapshotName, Zfs};
 
-use crate::{KernelKind, Machine};
+use crate::{KernelKind, Machine, Peers};
 
 /// Every pool and folder of a run begins with this, so that what a killed run left behind is known for what it is.
 pub(crate) const NAME_PREFIX: &str = "zfsvol-test-";
@@ -41,13 +41,14 @@ struct Shared {
 pub struct World {
     arena: Arc<Arena>,
     name: &'static str,
+    peers: Peers,
     scratch: TempDir,
     root: OnceLock<DatasetName>,
     pools: Mutex<Vec<PoolName>>,
 }
 
 impl World {
-    pub(crate) fn new(arena: &Arc<Arena>, name: &'static str) -> Self {
+    pub(crate) fn new(arena: &Arc<Arena>, name: &'static str, peers: Peers) -> Self {
         let scratch = tempfile::Builder::new()
             .prefix("case-")
             .tempdir_in(arena.folder.path())
@@ -55,6 +56,7 @@ impl World {
         Self {
             arena: Arc::clone(arena),
             name,
+            peers,
             scratch,
             root: OnceLock::new(),
             pools: Mutex::default(),
@@ -126,6 +128,11 @@ impl World {
     /// The OpenZFS release that answers: `(2, 3)`.
     pub fn release(&self) -> (u32, u32) {
         self.zfs().module().version.release()
+    }
+
+    /// What the nodes of the case are to each other.
+    pub fn peers(&self) -> Peers {
+        self.peers
     }
 
     /// Where the suite runs.

@@ -61,6 +61,8 @@ pub enum ErrorKind {
     WrongKey = 33,
     /// The volume, or the root of a node, belongs to another node, or the volume is being handed over. Ask its owner.
     NotOwner = 34,
+    /// The peer's policy does not let this node do it. Ask who runs the peer.
+    NotPermitted = 35,
 
     // 40-49: a limit of space or number.
     /// The pool has no space left. Free some.
@@ -117,7 +119,7 @@ pub enum ErrorKind {
     ProgramFailed = 90,
     /// Some names of a batch failed, and not all for the same reason; [`Error::failures`] has each.
     Several = 91,
-    /// The kernel's reply was not what this library knows; a bug here or there, worth a report.
+    /// The kernel's reply, or what a peer sent, was not what this library knows; a bug here or there, worth a report.
     Protocol = 92,
     /// The kernel gave an errno this operation is not known to give; [`Error::errno`] has it.
     Other = 93,
@@ -141,6 +143,7 @@ impl ErrorKind {
         Self::KeyNotLoaded,
         Self::WrongKey,
         Self::NotOwner,
+        Self::NotPermitted,
         Self::NoSpace,
         Self::QuotaExceeded,
         Self::TooLarge,
@@ -170,6 +173,12 @@ impl ErrorKind {
     /// The frozen number, as the C ABI returns it.
     pub const fn number(self) -> u32 {
         self as u32
+    }
+
+    /// The kind of that number. `None` for one that this version does not know.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.number() == number)
     }
 }
 
@@ -400,6 +409,11 @@ impl Error {
         self
     }
 
+    /// How many more names than [`Self::target`] the kernel refused as a whole.
+    pub(crate) fn others(&self) -> usize {
+        self.0.others
+    }
+
     /// The same error, told as part of another operation.
     pub(crate) fn with_operation(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
         self.0.operation = operation.into();
@@ -516,7 +530,7 @@ mod tests {
     #[test]
     fn kinds_are_listed_once_and_in_order() {
         assert!(ErrorKind::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
-        assert_eq!(ErrorKind::ALL.len(), 39);
+        assert_eq!(ErrorKind::ALL.len(), 40);
         assert_eq!(ErrorKind::Other.number(), 93);
     }
 

@@ -31,6 +31,7 @@ mod snapshot;
 mod stream;
 mod transfer;
 mod vdev;
+mod wire;
 mod world;
 mod zvol;
 
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Case> {
         chain::cases(),
         diff::cases(),
         push::cases(),
+        wire::cases(),
         pool::cases(),
         import::cases(),
         vdev::cases(),

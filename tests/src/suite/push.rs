@@ -1,4 +1,5 @@
-//! Volumes that move between nodes: pushed, handed over, taken over, put right. Both nodes are in one pool.
+//! Volumes that move between nodes: pushed, handed over, taken over, put right. Both nodes are in one pool. The area `wire` runs all of it over
+//! connections.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +10,8 @@ use zfsvol_core::kernel::{Access, Errno, Fault, FaultRule, Ioc};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::volume::peer::{Incoming, Offer, PeerVolume, Settled, VolumeId};
 use zfsvol_core::volume::{
-    Bandwidth, Control, LocalPeer, Node, Peer, PushOptions, Pushed, Recovered, Size, Uuid,
-    VolumeName, VolumeSpec, VolumeState,
+    Bandwidth, Control, Node, Peer, PushOptions, Pushed, Recovered, Size, Uuid, VolumeName,
+    VolumeSpec, VolumeState,
 };
 use zfsvol_core::zfs::Key;
 use zfsvol_core::{Bytes, Error, ErrorKind, Guid, Zfs};
@@ -79,8 +80,7 @@ struct Two {
 fn two(world: &World) -> Two {
     let open = |root, id| Node::open(world.zfs().clone(), world.dataset(root), id).expect("a node");
     let (here, there) = (open("here", HERE), open("there", THERE));
-    let to_there = Arc::new(LocalPeer::new(there.clone()));
-    let to_here = Arc::new(LocalPeer::new(here.clone()));
+    let (to_there, to_here) = (world.peer(HERE, &there), world.peer(THERE, &here));
     Two { here, there, to_there, to_here }
 }
 
@@ -161,13 +161,13 @@ enum Mishap {
 /// A connection to a peer that something happens to.
 #[derive(Debug)]
 struct Unlucky {
-    inner: LocalPeer,
+    inner: Arc<dyn Peer>,
     mishap: Mutex<Option<Mishap>>,
 }
 
 impl Unlucky {
-    fn new(node: &Node, mishap: Mishap) -> Arc<Self> {
-        Arc::new(Self { inner: LocalPeer::new(node.clone()), mishap: Mutex::new(Some(mishap)) })
+    fn new(peer: &Arc<dyn Peer>, mishap: Mishap) -> Arc<Self> {
+        Arc::new(Self { inner: Arc::clone(peer), mishap: Mutex::new(Some(mishap)) })
     }
 
     fn mishap(&self) -> Option<Mishap> {
@@ -352,7 +352,7 @@ fn an_interrupted_push_goes_on_where_it_stopped(world: &World) {
     let two = two(world);
     let volume = disk(&two.here, "db");
     write(&two.here, &volume, 0, &noise(1, 8 * MIB));
-    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, Mishap::Cut(5 << 20));
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(5 << 20));
     let error = push(&two.here, &volume, &unlucky).expect_err("it was cut");
     assert_eq!(error.target(), Some("db"), "{error}");
     refused(two.there.takeover(&volume), ErrorKind::StreamTruncated);
@@ -362,7 +362,7 @@ fn an_interrupted_push_goes_on_where_it_stopped(world: &World) {
 
     // An increment, too.
     write(&two.here, &volume, 0, &noise(2, 8 * MIB));
-    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, Mishap::Cut(5 << 20));
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(5 << 20));
     push(&two.here, &volume, &unlucky).expect_err("it was cut");
     assert_eq!(read(&two.there, &volume, 0, 8 * MIB), noise(1, 8 * MIB));
     let rest = push(&two.here, &volume, &unlucky).expect("pushed");
@@ -375,7 +375,7 @@ fn an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew(world: &World) {
     let volume = disk(&two.here, "db");
     write(&two.here, &volume, 0, &noise(1, 4 * MIB));
     two.here.snapshot(&volume, "s").expect("taken");
-    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, Mishap::Cut(2 << 20));
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(2 << 20));
     push(&two.here, &volume, &unlucky).expect_err("it was cut");
     two.here.destroy_snapshots(&volume, &["s"]).expect("destroyed");
     push(&two.here, &volume, &unlucky).expect("pushed");
@@ -586,7 +586,7 @@ fn a_handoff_whose_answer_is_lost_is_finished(world: &World) {
     let two = two(world);
     let volume = disk(&two.here, "db");
     write(&two.here, &volume, 0, b"data");
-    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, Mishap::NoAnswer);
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::NoAnswer);
     handoff(&two.here, &volume, &unlucky).expect("handed over");
     assert_owner(&two, &volume, Some(THERE));
 }
@@ -596,7 +596,7 @@ fn a_handoff_cut_off_before_the_offer_is_taken_back(world: &World) {
     let volume = disk(&two.here, "db");
     write(&two.here, &volume, 0, b"data");
     for mishap in [Mishap::Cut(1000), Mishap::NoAccept] {
-        let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, mishap);
+        let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, mishap);
         handoff(&two.here, &volume, &unlucky).expect_err("lost");
         assert_owner(&two, &volume, Some(HERE));
         write(&two.here, &volume, 4, b"more");
@@ -615,7 +615,7 @@ fn a_handoff_whose_end_is_not_known_waits_for_recovery(world: &World) {
     for (n, (mishap, recovered, owner)) in cases.into_iter().enumerate() {
         let volume = disk(&two.here, &format!("db{n}"));
         write(&two.here, &volume, 0, b"data");
-        let unlucky = Unlucky::new(&two.there, mishap);
+        let unlucky = Unlucky::new(&two.to_there, mishap);
         let peer: Arc<dyn Peer> = Arc::clone(&unlucky) as Arc<dyn Peer>;
         let error = handoff(&two.here, &volume, &peer).expect_err("lost");
         assert_eq!(error.help(), Some("it is read-only until it is recovered"), "{error}");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,26 @@ struct State {
 struct Now {
     phase: Phase,
     /// What must be cancelled for the thread to come back.
-    transfers: Vec<CancelHandle>,
+    stops: Vec<Stop>,
+}
+
+/// What is cancelled with a job.
+enum Stop {
+    Transfer(CancelHandle),
+    Job(Weak<State>),
+}
+
+impl Stop {
+    fn cancel(&self) {
+        match self {
+            Self::Transfer(transfer) => transfer.cancel(),
+            Self::Job(job) => {
+                if let Some(state) = job.upgrade() {
+                    Control(state).cancel();
+                }
+            }
+        }
+    }
 }
 
 /// A limit on how fast streams are sent. Clones are the same limit, shared by all who have one.
@@ -164,8 +183,8 @@ impl Control {
     /// Stops the job, without waiting for it.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Release);
-        for transfer in &self.now().transfers {
-            transfer.cancel();
+        for stop in &self.now().stops {
+            stop.cancel();
         }
     }
 
@@ -177,11 +196,24 @@ impl Control {
 
     /// Has this cancelled with the job, until the next phase begins.
     pub fn watch(&self, transfer: CancelHandle) {
+        self.stop_too(Stop::Transfer(transfer));
+    }
+
+    /// The same for another job, as long as there is one.
+    pub(super) fn watch_job(&self, job: &Control) {
+        self.stop_too(Stop::Job(Arc::downgrade(&job.0)));
+    }
+
+    fn stop_too(&self, stop: Stop) {
         let mut now = self.now();
         if self.is_cancelled() {
-            transfer.cancel();
+            stop.cancel();
         }
-        now.transfers.push(transfer);
+        now.stops.retain(|stop| match stop {
+            Stop::Transfer(_) => true,
+            Stop::Job(job) => job.strong_count() > 0,
+        });
+        now.stops.push(stop);
     }
 
     /// Enters a phase, unless the job was cancelled.
@@ -189,7 +221,7 @@ impl Control {
         if self.is_cancelled() {
             return Err(cancelled(what));
         }
-        *self.now() = Now { phase, transfers: Vec::new() };
+        *self.now() = Now { phase, stops: Vec::new() };
         Ok(())
     }
 
@@ -197,7 +229,7 @@ impl Control {
         self.0.total.store(total.get(), Ordering::Relaxed);
     }
 
-    fn count(&self, bytes: usize) {
+    pub(super) fn count(&self, bytes: usize) {
         self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

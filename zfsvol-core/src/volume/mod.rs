@@ -44,7 +44,7 @@ pub use job::{Bandwidth, Control, Job, JobProgress, Phase};
 pub use name::{NAME_CHARS_MAX, VolumeName, VolumeNameError};
 pub use node::{Node, NodeOptions};
 pub use ownership::{Ownership, OwnershipError, VolumeState};
-pub use peer::{LocalPeer, Peer};
+pub use peer::{LocalPeer, Peer, RemotePeer};
 pub use push::{PushOptions, Pushed};
 pub use resize::Size;
 pub use retention::Retention;

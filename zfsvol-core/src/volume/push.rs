@@ -355,7 +355,11 @@ pub(super) fn pushed_properties(all: &Properties) -> impl Iterator<Item = (&str,
     all.iter().filter(|(name, property)| {
         let is_settable = PropertyInfo::find(PropertyScope::Dataset, name)
             .is_none_or(|info| info.access.is_settable());
-        let is_left_out = name.starts_with("zfsvol:") || LEFT_OUT.contains(name);
-        property.source == Source::Local && is_settable && !is_left_out
+        property.source == Source::Local && is_settable && goes_with_a_push(name)
     })
+}
+
+/// Whether a property of that name is its owner's to set on a copy. Not so: where that is mounted, whether it can be written, and whose it is.
+pub(super) fn goes_with_a_push(name: &str) -> bool {
+    !name.starts_with("zfsvol:") && !LEFT_OUT.contains(&name)
 }

@@ -1,18 +1,78 @@
-//! [`Peer`]: another node, as this one sees it.
+//! [`Peer`]: another node, as this one sees it, in this process or at the other end of a connection.
+//!
+//! | | |
+//! |---|---|
+//! | [`LocalPeer`] | a node in this process |
+//! | [`RemotePeer`] | a node at the other end of two byte streams: a socket, TLS, the standard input and output of `ssh` |
+//! | [`Node::serve`](super::Node::serve) | that other end, with a [`Policy`] that is asked who may do what |
+//!
+//! What goes over the streams is described in `docs/peer-protocol.md`, precisely enough to write another implementation. Who may connect is the
+//! transport's to know; zfsvol opens no socket and runs no program.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use zfsvol_core::embedded::Embedded;
+//! use zfsvol_core::volume::peer::{AllowAll, RemotePeer, ServeOptions, Transport};
+//! use zfsvol_core::volume::{Node, Peer, PushOptions, Uuid, VolumeSpec};
+//! use zfsvol_core::{Bytes, Zfs};
+//!
+//! let zfs = Zfs::new(Embedded::builder().pool("tank", Bytes::from_gib(1)).build());
+//! let here = Node::open(zfs.clone(), "tank/here".parse()?, Uuid::from_u128(1))?;
+//! let there = Node::open(zfs, "tank/there".parse()?, Uuid::from_u128(2))?;
+//!
+//! // Any two byte streams do; these are a pair of sockets.
+//! let (near, far) = Transport::pair()?;
+//! let server = {
+//!     let there = there.clone();
+//!     std::thread::spawn(move || there.serve(far, &AllowAll, &ServeOptions::new()))
+//! };
+//! let peer: Arc<dyn Peer> = Arc::new(RemotePeer::over(here.id(), near)?);
+//!
+//! let volume = "shop:db".parse()?;
+//! here.create(&volume, &VolumeSpec::block(Bytes::from_mib(16)).sparse())?;
+//! here.push(&volume, &peer, &PushOptions::new())?.wait()?;
+//! assert!(there.get(&volume)?.is_some());
+//!
+//! drop(peer);
+//! server.join().expect("no panic")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(test)]
+mod documented;
+mod failure;
+pub mod frame;
+mod link;
+mod local;
+mod message;
+mod policy;
+mod remote;
+mod server;
+mod session;
+#[cfg(test)]
+mod tests;
+mod transport;
 
 use std::fmt;
 use std::io::Read;
 
 use uuid::Uuid;
 
-use super::{Control, Node, Ownership, VolumeName};
+pub use frame::FrameKind;
+pub use local::LocalPeer;
+pub use policy::{Action, AllowAll, Caller, KnownNodes, Policy, ReadOnly, Replicas, Verdict};
+pub use remote::{RemoteOptions, RemotePeer};
+pub use server::{ServeOptions, Served};
+pub use transport::{Direction, FrameSeen, Pass, Transport};
+
+use super::{Control, Ownership, VolumeName};
 use crate::error::Result;
 use crate::property::PropertySet;
 use crate::units::{Guid, Txg};
 
 /// Another node: what a push or handoff asks of it.
 ///
-/// [`LocalPeer`] is one in this process. Every method may be called again after it failed, or after its answer was lost: what was done already is
+/// [`LocalPeer`] is one in this process, [`RemotePeer`] one elsewhere. Every method may be called again after it failed, or after its answer was lost: what was done already is
 /// not done twice.
 pub trait Peer: fmt::Debug + Send + Sync {
     /// The node's UUID.
@@ -128,46 +188,4 @@ pub enum Settled {
     Accepted,
     /// The peer does not, and will not by that offer.
     Refused,
-}
-
-/// A node in this process, as the peer of another: two pools of one machine, and tests.
-#[derive(Clone, Debug)]
-pub struct LocalPeer(Node);
-
-impl LocalPeer {
-    /// That node.
-    #[must_use]
-    pub fn new(node: Node) -> Self {
-        Self(node)
-    }
-}
-
-impl Peer for LocalPeer {
-    fn node(&self) -> Uuid {
-        self.0.id()
-    }
-
-    fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
-        self.0.replica_look(volume)
-    }
-
-    fn receive(&self, incoming: &Incoming, stream: &mut dyn Read, control: &Control) -> Result<()> {
-        self.0.replica_receive(incoming, stream, control)
-    }
-
-    fn abort_receive(&self, volume: &VolumeId) -> Result<()> {
-        self.0.replica_abort_receive(volume)
-    }
-
-    fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()> {
-        self.0.replica_finish(pushed, from)
-    }
-
-    fn accept(&self, offer: &Offer) -> Result<()> {
-        self.0.replica_accept(offer)
-    }
-
-    fn settle(&self, offer: &Offer) -> Result<Settled> {
-        self.0.replica_settle(offer)
-    }
 }
