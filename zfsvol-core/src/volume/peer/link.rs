@@ -63,6 +63,8 @@ struct State {
     cancelled: u32,
     /// Nothing is sent after what waits.
     closing: bool,
+    /// Why nothing can be sent any more. What the other side said before may still come.
+    unsent: Option<Error>,
     /// Why it is over.
     over: Option<Error>,
     writer_ended: bool,
@@ -99,6 +101,7 @@ impl Link {
                 current: None,
                 cancelled: 0,
                 closing: false,
+                unsent: None,
                 over: None,
                 writer_ended: false,
             }),
@@ -136,7 +139,7 @@ impl Link {
         let mut state = self.0.lock();
         loop {
             self.0.check(&mut state);
-            if let Some(error) = &state.over {
+            if let Some(error) = state.over.as_ref().or(state.unsent.as_ref()) {
                 return Err(error.clone());
             }
             if state.closing {
@@ -206,7 +209,7 @@ impl Link {
     pub(super) fn is_over(&self) -> bool {
         let mut state = self.0.lock();
         self.0.check(&mut state);
-        state.over.is_some() || state.closing
+        state.over.is_some() || state.unsent.is_some() || state.closing
     }
 
     /// Sends what waits, and this, and ends the connection.
@@ -288,11 +291,10 @@ impl Shared {
         let written = self.write_frames(&mut *writer);
         // Its end is seen at the other end, for streams that cannot be closed otherwise.
         drop(writer);
-        self.lock().writer_ended = true;
+        let mut state = self.lock();
+        state.writer_ended = true;
+        state.unsent = written.err();
         self.user.notify_all();
-        if let Err(error) = written {
-            self.finish(error);
-        }
     }
 
     /// Until the link is over, or was closed and everything is sent.
@@ -300,12 +302,11 @@ impl Shared {
         self.write(writer, &PREFACE)?;
         while let Some(frame) = self.next_outgoing() {
             let pass = self.see(Direction::Sent, &frame);
-            if pass == Pass::Cut {
-                return Err(lost("the connection was cut"));
+            if pass != Pass::Cut {
+                self.write(writer, &frame.encode())?;
             }
-            self.write(writer, &frame.encode())?;
-            if pass == Pass::CutAfter {
-                return Err(lost("the connection was cut"));
+            if pass != Pass::Go {
+                self.finish(lost("the connection was cut"));
             }
         }
         Ok(())

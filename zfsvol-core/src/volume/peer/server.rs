@@ -322,6 +322,9 @@ impl<'a> Stream<'a> {
 
     /// Waits for the next piece, or the end.
     fn next(&mut self) -> Result<()> {
+        if self.control.is_cancelled() {
+            return Err(given_up());
+        }
         self.allow_more()?;
         let frame = match self.link.receive(None, Some(self.control))? {
             Came::Frame(frame) => frame,
