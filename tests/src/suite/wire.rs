@@ -253,7 +253,9 @@ fn a_push_cut_after_any_frame_goes_on(world: &World) {
             if let Err(error) = &cut {
                 assert_eq!(error.kind(), ErrorKind::Disconnected, "{n}: {error}");
             }
-            assert!(cut.is_err() || is_past || n > 5, "frame {n} is lost, and nobody noticed");
+            // After an answer a connection can be lost unnoticed: there is another for the next request.
+            let is_noticed = cut.is_err() || is_past || pass == Pass::CutAfter;
+            assert!(is_noticed || n > 5, "frame {n} is lost, and nobody noticed");
             push_again(&here, &volume, &peer);
             assert_eq!(read(&there, &volume, 200_000), noise(1, 200_000), "{pass:?} {n}");
             if is_past {

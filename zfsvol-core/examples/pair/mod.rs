@@ -16,7 +16,7 @@ use zfsvol_core::volume::{
 };
 use zfsvol_core::{Bytes, DatasetName, Zfs};
 
-pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The volume's size.
 const SIZE: Bytes = Bytes::from_mib(32);
@@ -27,7 +27,7 @@ const DEVICE_WAIT: Duration = Duration::from_secs(60);
 
 /// Where a node is: `embedded:`, a kernel in this process, or `zfs:tank/volumes`, on the OpenZFS of this machine.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub(crate) enum Place {
     Embedded,
     Zfs(DatasetName),
 }
@@ -57,7 +57,7 @@ impl fmt::Display for Place {
 
 impl Place {
     /// Another place for each name, so that two nodes of one machine are not in each other's way.
-    pub fn below(&self, name: &str) -> Outcome<Self> {
+    pub(crate) fn below(&self, name: &str) -> Outcome<Self> {
         Ok(match self {
             Self::Embedded => Self::Embedded,
             Self::Zfs(dataset) => Self::Zfs(dataset.child(name)?),
@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// The node there, which tells what happens to its volumes on standard error: standard output may be the connection.
-    pub fn open(&self, id: Uuid) -> Outcome<Node> {
+    pub(crate) fn open(&self, id: Uuid) -> Outcome<Node> {
         let (zfs, root) = match self {
             Self::Embedded => {
                 let kernel = Embedded::builder().pool("tank", Bytes::from_gib(8)).build();
@@ -86,7 +86,7 @@ impl Place {
     }
 
     /// Unmakes a node that was made on a pool that stays.
-    pub fn clean_up(&self, id: Uuid) -> Outcome {
+    pub(crate) fn clean_up(&self, id: Uuid) -> Outcome {
         let Self::Zfs(root) = self else { return Ok(()) };
         let node = Node::open(Zfs::open()?, root.clone(), id)?;
         for volume in node.list()?.volumes {
@@ -101,7 +101,7 @@ impl Place {
 }
 
 /// Creates a volume, writes, pushes, writes more, and hands it over; checks what the peer says after each.
-pub fn move_a_volume(node: &Node, peer: &Arc<dyn Peer>, volume: &VolumeName) -> Outcome {
+pub(crate) fn move_a_volume(node: &Node, peer: &Arc<dyn Peer>, volume: &VolumeName) -> Outcome {
     let plain = PropertySet::new().with("compression", "off")?;
     node.create(volume, &VolumeSpec::block(SIZE).sparse().properties(&plain))?;
     say("create", &format!("'{volume}', {SIZE}"));
@@ -124,7 +124,7 @@ pub fn move_a_volume(node: &Node, peer: &Arc<dyn Peer>, volume: &VolumeName) -> 
 }
 
 /// What is in every volume that a node has and owns.
-pub fn tell_content(node: &Node) -> Outcome {
+pub(crate) fn tell_content(node: &Node) -> Outcome {
     for volume in node.list()?.volumes {
         if volume.is_owned_by(node.id()) {
             let sum = checksum(node, &volume.name)?;
@@ -181,6 +181,6 @@ fn noise(part: usize) -> Vec<u8> {
     words.take(PART / 8).flatten().collect()
 }
 
-pub fn say(what: &str, how: &str) {
+pub(crate) fn say(what: &str, how: &str) {
     eprintln!("{what:>11}  {how}");
 }

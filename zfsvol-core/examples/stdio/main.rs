@@ -58,7 +58,7 @@ enum What {
 
 /// A node keeps its UUID; these have one each, so that a root can be used again.
 const HERE: Uuid = Uuid::from_u128(0x6865_7265);
-const THERE: Uuid = Uuid::from_u128(0x7468_6572_65);
+const THERE: Uuid = Uuid::from_u128(0x0074_6865_7265);
 
 fn main() -> Outcome {
     match Arguments::parse().command {

@@ -21,6 +21,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long the last frame may take when a connection is closed.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
+/// How long to listen for what the other side said before it hung up.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
+
 /// What may wait to be written: two pieces of a stream, so that one is read while the other is sent.
 const OUTGOING_BYTES_MAX: usize = 256 << 10;
 
@@ -63,8 +66,8 @@ struct State {
     cancelled: u32,
     /// Nothing is sent after what waits.
     closing: bool,
-    /// Why nothing can be sent any more. What the other side said before may still come.
-    unsent: Option<Error>,
+    /// Why nothing can be sent any more, and since when. What the other side said before may still come.
+    unsent: Option<(Error, Instant)>,
     /// Why it is over.
     over: Option<Error>,
     writer_ended: bool,
@@ -139,7 +142,8 @@ impl Link {
         let mut state = self.0.lock();
         loop {
             self.0.check(&mut state);
-            if let Some(error) = state.over.as_ref().or(state.unsent.as_ref()) {
+            let unsent = state.unsent.as_ref().map(|(error, _)| error);
+            if let Some(error) = state.over.as_ref().or(unsent) {
                 return Err(error.clone());
             }
             if state.closing {
@@ -251,8 +255,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the other side up if it was silent, or did not read, for too long.
+    /// Gives the other side up if it hung up, was silent, or did not read, for too long.
     fn check(&self, state: &mut State) {
+        let hung_up = state.unsent.take_if(|(_, since)| since.elapsed() > LAST_WORDS_WAIT);
+        if let Some((error, _)) = hung_up {
+            state.over.get_or_insert(error);
+            self.wake(state);
+        }
         let silence = state.silence;
         let is_stuck = state.writing.is_some_and(|since| since.elapsed() > silence);
         if state.over.is_some() || !(is_stuck || state.heard.elapsed() > silence) {
@@ -293,7 +302,7 @@ impl Shared {
         drop(writer);
         let mut state = self.lock();
         state.writer_ended = true;
-        state.unsent = written.err();
+        state.unsent = written.err().map(|error| (error, Instant::now()));
         self.user.notify_all();
     }
 

@@ -23,9 +23,6 @@ const PIECE_BYTES: usize = 128 << 10;
 /// How long the peer may take to give up what was cancelled; then the connection is closed.
 const CANCEL_WAIT: Duration = Duration::from_secs(10);
 
-/// How long to listen for what a peer said before it hung up.
-const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
-
 /// A node at the other end of a connection, which [`Node::serve`](crate::volume::Node::serve) answers.
 ///
 /// A connection carries one request at a time: several pushes at once have one each, up to [`RemoteOptions::connections`]. A connection that was
@@ -424,11 +421,11 @@ impl Session {
     /// Sends a frame. Where that cannot be done, why is what the peer said last, if it said anything.
     fn send(&self, number: u32, frame: Frame, control: Option<&Control>) -> Result<()> {
         self.link.send(frame, control, self.until()).map_err(|error| {
-            if error.kind() == ErrorKind::Cancelled {
+            if error.kind() != ErrorKind::Disconnected {
                 return error;
             }
-            let until = Instant::now() + LAST_WORDS_WAIT;
-            while let Ok(Came::Frame(frame)) = self.link.receive(Some(until), None) {
+            // The link is over soon.
+            while let Ok(Came::Frame(frame)) = self.link.receive(None, None) {
                 match self.answer(number, &frame) {
                     Ok(None | Some(Ok(_))) => {}
                     Ok(Some(Err(said))) | Err(said) => return said,
