@@ -799,7 +799,7 @@ fn what_was_set_aside_has_nothing_of_pushes(world: &World) {
     write(&two.here, &volume, 0, &noise(1, 4 * MIB));
     push(&two.here, &volume, &two.to_there).expect("pushed");
     write(&two.here, &volume, 0, &noise(2, 4 * MIB));
-    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.there, Mishap::Cut(1 << 20));
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(1 << 20));
     push(&two.here, &volume, &unlucky).expect_err("it was cut");
     two.there.takeover(&volume).expect("taken over");
     let aside = set_aside(&two, &volume);
@@ -833,9 +833,10 @@ fn a_volume_taken_over_while_it_was_leaving_loses_nothing(world: &World) {
 
 fn of_two_nodes_that_took_over_at_once_one_steps_back(world: &World) {
     let two = two(world);
-    let third = Node::open(world.zfs().clone(), world.dataset("third"), Uuid::from_u128(0xc))
-        .expect("a node");
-    let to_third: Arc<dyn Peer> = Arc::new(LocalPeer::new(third.clone()));
+    const THIRD: Uuid = Uuid::from_u128(0xc);
+    let third = Node::open(world.zfs().clone(), world.dataset("third"), THIRD).expect("a node");
+    let to_third = world.peer(HERE, &third);
+    let third_to_there = world.peer(THIRD, &two.there);
     let volume = disk(&two.here, "db");
     write(&two.here, &volume, 0, b"data");
     push(&two.here, &volume, &two.to_there).expect("pushed");
@@ -848,15 +849,15 @@ fn of_two_nodes_that_took_over_at_once_one_steps_back(world: &World) {
     write(&third, &volume, MIB, b"three");
     let error = push(&two.there, &volume, &to_third).expect_err("it is another's");
     assert_eq!((error.kind(), error.help()), (ErrorKind::NotOwner, Some("recover it here")));
-    let error = push(&third, &volume, &two.to_there).expect_err("it has an owner");
+    let error = push(&third, &volume, &third_to_there).expect_err("it has an owner");
     assert_eq!((error.kind(), error.help()), (ErrorKind::NotOwner, Some("recover it there")));
-    assert_eq!(third.recover(&volume, &*two.to_there).expect("recovered"), Recovered::Nothing);
+    assert_eq!(third.recover(&volume, &*third_to_there).expect("recovered"), Recovered::Nothing);
     let recovered = two.there.recover(&volume, &*to_third).expect("recovered");
     let Recovered::Superseded { set_aside: Some(aside) } = recovered else {
         panic!("{recovered:?}")
     };
     assert_eq!(read(&two.there, &aside, MIB, 3), b"two");
-    push(&third, &volume, &two.to_there).expect("pushed");
+    push(&third, &volume, &third_to_there).expect("pushed");
     assert_eq!(read(&two.there, &volume, MIB, 5), b"three");
 }
 
@@ -907,7 +908,7 @@ fn a_full_pool_at_the_peer_harms_nothing(world: &World) {
     let two = two(world);
     let root = small.root().child("node").expect("a name");
     let there = Node::open(world.zfs().clone(), root, Uuid::from_u128(0xd)).expect("a node");
-    let to_there: Arc<dyn Peer> = Arc::new(LocalPeer::new(there.clone()));
+    let to_there = world.peer(HERE, &there);
     let plain = PropertySet::new().with("compression", "off").expect("a property");
     let volume = name("db");
     let spec = VolumeSpec::block(Bytes::from_mib(128)).sparse().properties(&plain);
