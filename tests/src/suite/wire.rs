@@ -94,7 +94,11 @@ fn push_again(node: &Node, volume: &VolumeName, peer: &Arc<dyn Peer>) -> Bytes {
         match push(node, volume, peer) {
             Ok(bytes) => return bytes,
             Err(error) => {
-                let is_late = matches!(error.kind(), ErrorKind::InProgress | ErrorKind::Busy);
+                // It was looked at before that was over, or it is not over yet.
+                let is_late = matches!(
+                    error.kind(),
+                    ErrorKind::InProgress | ErrorKind::Busy | ErrorKind::ResumePending
+                );
                 assert!(is_late && Instant::now() < until, "{error}");
                 thread::sleep(Duration::from_millis(5));
             }
