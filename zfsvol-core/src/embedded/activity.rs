@@ -37,6 +37,8 @@ const ACTIVE: u64 = 1;
 const STOPPED: u64 = 2;
 const SUSPENDED: u64 = 3;
 const COMPLETE: u64 = 4;
+/// `ZPOOL_NO_REWIND`
+const NO_REWIND: u64 = 1;
 /// What is begun takes so many seconds, unless it is waited for.
 const SECONDS: u64 = 1;
 /// `zpool_wait_activity_t`; initializing and trimming can be waited for by device.
@@ -233,7 +235,7 @@ impl Pool {
             let scan = scan.ok_or(Errno::ENOENT)?;
             (scan.state, scan.ended, scan.paused) = (CANCELED, now, None);
             self.begin();
-            self.log_internal("scan aborted, restarting", None, "errors=0".to_owned());
+            self.log_internal("scan cancelled", None, "errors=0".to_owned());
             return Ok(());
         }
         if kind > SCAN_ERRORS {
@@ -256,7 +258,7 @@ impl Pool {
             if scan.kind != kind || scan.paused.is_none() {
                 return Err(Errno::EBUSY);
             }
-            // It goes on, which the module says so.
+            // It goes on, which is what this errno means here.
             (scan.paused, scan.resumed) = (None, now);
             return Err(Errno::ECANCELED);
         }
@@ -357,6 +359,10 @@ pub(super) fn reopen(
 
 /// `zfs_ioc_clear`
 pub(super) fn clear(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    // A rewind, which is for pools that cannot be opened, needs to be told how far.
+    if cmd.cookie & NO_REWIND == 0 && cmd.input.is_none() {
+        return Err(Errno::EINVAL);
+    }
     let pool = state.pool_mut(&cmd.name).map_err(|_| Errno::EIO)?;
     let before = pool.layout.health();
     pool.layout.clear((cmd.guid != 0).then_some(cmd.guid))?;
@@ -407,6 +413,9 @@ pub(super) fn wait(
         WAIT_SCRUB => pool.activity.finish_scan(now),
         _ => false,
     };
+    if waited && activity == WAIT_SCRUB {
+        pool.log_internal("scan done", None, "errors=0".to_owned());
+    }
     output.insert("wait_waited", waited);
     Ok(())
 }

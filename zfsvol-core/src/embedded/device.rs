@@ -55,7 +55,8 @@ impl Device {
         if !has_device {
             return Err(Errno::ETIMEDOUT);
         }
-        let read_only = dataset.is_snapshot() || pool.number(id, "readonly")? != 0;
+        let read_only =
+            dataset.is_snapshot() || pool.is_read_only() || pool.number(id, "readonly")? != 0;
         if access == Access::ReadWrite && read_only {
             return Err(Errno::EROFS);
         }

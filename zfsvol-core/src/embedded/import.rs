@@ -334,6 +334,25 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_of_a_pool_that_is_only_read_is_not_written() {
+        use crate::kernel::Access;
+        use std::time::Duration;
+
+        let folder = tempfile::tempdir().unwrap();
+        let zfs = Zfs::new(Embedded::builder().build());
+        let pool = make(&zfs, folder.path(), "tank");
+        let zvol = "tank/v".parse().unwrap();
+        zfs.create_zvol(&zvol, Bytes::from_mib(1), &PropertySet::new()).unwrap();
+        zfs.export_pool(&pool, Export::Clean).unwrap();
+        let found = zfs.importable_pools(&ImportSearch::new([folder.path()])).unwrap();
+        let options = ImportOptions { read_only: true, ..ImportOptions::default() };
+        zfs.import_pool(&found[0], &options).unwrap();
+        assert!(zfs.open_zvol(&zvol, Access::Read, Duration::ZERO).is_ok());
+        let error = zfs.open_zvol(&zvol, Access::ReadWrite, Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    }
+
+    #[test]
     fn what_is_open_stays_open_when_the_pool_gets_another_guid() {
         let zfs = Zfs::embedded();
         let (pool, zvol) = ("tank".parse().unwrap(), "tank/v".parse().unwrap());

@@ -13,8 +13,12 @@ use crate::kernel::Errno;
 /// How large a file or device is.
 ///
 /// # Errors
-/// What the system says; `ENODEV` when it is neither.
+/// What the system says; `ENODEV` when it is neither; `EINVAL` for a path that is not absolute.
 pub(super) fn device_bytes(path: &Path) -> Result<u64> {
+    // `vdev_file_open`, `vdev_disk_open`: a path that is not absolute is none.
+    if !path.is_absolute() {
+        return Err(Errno::EINVAL);
+    }
     let errno = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0));
     let found = fs::metadata(path).map_err(errno)?;
     if found.is_file() {

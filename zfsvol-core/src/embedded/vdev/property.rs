@@ -16,7 +16,6 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// What is counted, and always 0: nothing goes wrong in memory, and nothing is read from the devices.
 const COUNTERS: [&str; 18] = [
-    "bytes",
     "checksum_errors",
     "claim_bytes",
     "claim_ops",
@@ -33,10 +32,11 @@ const COUNTERS: [&str; 18] = [
     "trim_errors",
     "trim_ops",
     "write_bytes",
+    "write_errors",
     "write_ops",
 ];
 /// The rest of what can only be read, and the release that brought it.
-const READ_ONLY: [(&str, (u32, u32)); 25] = [
+const READ_ONLY: [(&str, (u32, u32)); 24] = [
     ("allocated", (2, 2)),
     ("ashift", (2, 2)),
     ("asize", (2, 2)),
@@ -61,7 +61,6 @@ const READ_ONLY: [(&str, (u32, u32)); 25] = [
     ("size", (2, 2)),
     ("state", (2, 2)),
     ("trim_support", (2, 3)),
-    ("write_errors", (2, 2)),
 ];
 /// The numbers that can be set, with their defaults and the release that brought them.
 const NUMBERS: [(&str, u64, (u32, u32)); 10] = [
@@ -138,8 +137,12 @@ pub(in crate::embedded) fn set_properties(
         }
     }
     pool.begin();
-    let set = pool.layout.properties_mut(guid).ok_or(Errno::EINVAL)?;
     for (name, value) in properties.iter() {
+        if let ("path", Value::String(path)) = (name, value) {
+            pool.layout.note(guid, path.clone(), true)?;
+            continue;
+        }
+        let set = pool.layout.properties_mut(guid).ok_or(Errno::EINVAL)?;
         match value {
             Value::String(text) if text.is_empty() => {
                 set.remove(name);
