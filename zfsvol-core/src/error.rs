@@ -10,6 +10,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::errno::Errno;
 use crate::name::NameError;
 use crate::nvlist::{DecodeError, EncodeError};
@@ -230,17 +232,20 @@ fn quoted(names: &[String]) -> String {
 }
 
 /// One name of a batch that failed, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The name, as it was given.
     pub name: String,
     /// The kind of failure of this name.
+    #[serde(serialize_with = "crate::serial::kind")]
     pub kind: ErrorKind,
     /// The kernel's errno for this name.
+    #[serde(serialize_with = "crate::serial::errno")]
     pub errno: Errno,
     /// The reason in words.
     pub reason: Cow<'static, str>,
     /// What keeps it busy, when [`Self::kind`] is [`ErrorKind::Busy`] and it can be known.
+    #[serde(skip)]
     pub busy: Vec<BusyReason>,
 }
 

@@ -16,6 +16,7 @@ pub mod label;
 pub mod name;
 pub mod nvlist;
 pub mod property;
+mod serial;
 pub mod stream;
 pub mod units;
 pub mod volume;

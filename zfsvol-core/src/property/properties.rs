@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::info::{DatasetKind, DatasetTypes, PropertyAccess, PropertyInfo, PropertyScope};
 use super::set::is_user_property;
 use super::value::{Property, PropertyValue, Source};
@@ -44,7 +46,7 @@ const RECEIVED: &str = "$recvd";
 ///
 /// Native properties that nothing sets are there with their default, as in `zfs get all`. A property that the dataset does not have, or
 /// that was not asked for, is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Properties(BTreeMap<String, Property>);
 
 impl Properties {

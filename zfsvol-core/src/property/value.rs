@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
 use crate::name::DatasetName;
 use crate::units::Bytes;
 
@@ -166,6 +168,38 @@ pub struct Property {
     pub value: PropertyValue,
     /// Where it comes from.
     pub source: Source,
+}
+
+/// Numbers of every kind are numbers, a ratio its hundredths; words and texts are texts.
+impl Serialize for PropertyValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Size(bytes) => serializer.serialize_u64(bytes.get()),
+            Self::Ratio { hundredths } => serializer.serialize_u64(*hundredths),
+            Self::Index { word, .. } => serializer.serialize_str(word),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+/// `value`; `source`, one word; and for what is inherited, `inherited_from`.
+impl Serialize for Property {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (source, from) = match &self.source {
+            Source::Default => ("default", None),
+            Source::Local => ("local", None),
+            Source::Inherited(from) => ("inherited", Some(from)),
+            Source::Received => ("received", None),
+            Source::Temporary => ("temporary", None),
+            Source::None => ("none", None),
+        };
+        let mut property = serializer.serialize_struct("Property", 3)?;
+        property.serialize_field("value", &self.value)?;
+        property.serialize_field("source", source)?;
+        property.serialize_field("inherited_from", &from)?;
+        property.end()
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! `struct drr_begin` inside `dmu_replay_record_t`, OpenZFS 2.3 `include/sys/zfs_ioctl.h`. It is in the byte order of the machine that sent.
 
+use serde::Serialize;
+
 use super::{Begin, Header, Record, STREAM_MAGIC};
 use crate::nvlist::ByteOrder;
 use crate::units::{Bytes, Guid};
@@ -70,7 +72,8 @@ bitflags::bitflags! {
 }
 
 /// One snapshot, or many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HeaderType {
     /// One snapshot: what one send of the kernel makes.
     Substream,
@@ -79,20 +82,23 @@ pub enum HeaderType {
 }
 
 /// What the first record of a stream says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BeginRecord {
     /// The byte order of the machine that sent it; all of the stream has it.
+    #[serde(serialize_with = "crate::serial::byte_order")]
     pub byte_order: ByteOrder,
     /// One snapshot, or a package of them.
     pub header_type: HeaderType,
     /// What the receiver must be able to handle.
+    #[serde(serialize_with = "crate::serial::features")]
     pub features: StreamFeatures,
     /// When the snapshot was made: seconds since 1970.
     pub creation_time: u64,
     /// `dmu_objset_type_t`: 2 for a file system, 3 for a zvol.
     pub objset_type: u32,
     /// What the sender says of it.
+    #[serde(serialize_with = "crate::serial::begin_flags")]
     pub flags: BeginFlags,
     /// The GUID of the snapshot.
     pub to_guid: Guid,

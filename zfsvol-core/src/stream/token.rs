@@ -8,6 +8,8 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
@@ -79,7 +81,7 @@ const COMPRESSION_LEVEL: u8 = 6;
 /// let error = "1-0-80-00".parse::<ResumeToken>().unwrap_err();
 /// assert_eq!(error.to_string(), "the resume token is damaged: its data cannot be inflated");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ResumeToken {
     /// The snapshot that was being sent, by the name it had on the sending side then.
@@ -95,6 +97,7 @@ pub struct ResumeToken {
     /// How much of the stream was received.
     pub bytes: Bytes,
     /// What the stream could contain: the rest must have the same.
+    #[serde(serialize_with = "crate::serial::send_flags")]
     pub flags: SendFlags,
     /// The snapshots it was redacted by, if it was.
     pub redact_snapshots: Option<Vec<Guid>>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::VolumeName;
@@ -11,17 +12,19 @@ use crate::units::Bytes;
 pub(super) type Listener = Arc<dyn Fn(&VolumeEvent) + Send + Sync>;
 
 /// Something happened to a volume. It is on disk by the time this is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VolumeEvent {
     /// The volume.
     pub volume: VolumeName,
     /// What happened.
+    #[serde(flatten)]
     pub kind: VolumeEventKind,
 }
 
 /// What happened to a volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VolumeEventKind {
     /// It was created.
@@ -37,7 +40,7 @@ pub enum VolumeEventKind {
     /// This snapshot was taken.
     Snapshotted(String),
     /// These snapshots were destroyed.
-    SnapshotsDestroyed(Vec<String>),
+    SnapshotsDestroyed(#[serde(with = "crate::nvlist::string_array")] Vec<String>),
     /// It was taken back to this snapshot.
     RolledBack(String),
     /// It is mounted.
@@ -47,6 +50,7 @@ pub enum VolumeEventKind {
     /// That node's copy of it is up to date.
     Pushed {
         /// The node.
+        #[serde(serialize_with = "crate::serial::word")]
         to: Uuid,
     },
     /// This snapshot of it came from its owner.
@@ -54,6 +58,7 @@ pub enum VolumeEventKind {
     /// That node owns it now.
     HandedOver {
         /// The node.
+        #[serde(serialize_with = "crate::serial::word")]
         to: Uuid,
     },
     /// This node owns it now, because its owner was said to be gone.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::create::owned_properties;
 use super::event::VolumeEventKind::{HandedOver, TakenOver};
 use super::job::{Control, Job, Phase};
@@ -17,7 +19,8 @@ const TAKEOVER: &str = "take over the volume";
 const RECOVER: &str = "recover the volume";
 
 /// What [`Node::recover`] found and did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recovered {
     /// Nothing was to be done.

@@ -1,5 +1,7 @@
 //! [`VolumeInfo`]: what is known of a volume, read from its properties; and the list of all.
 
+use serde::Serialize;
+
 use uuid::Uuid;
 
 use super::{Node, Ownership, OwnershipError, VolumeName, VolumeState};
@@ -28,7 +30,7 @@ const WANTED: [&str; 14] = [
 ];
 
 /// A volume as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VolumeInfo {
     /// Its name.
@@ -36,8 +38,10 @@ pub struct VolumeInfo {
     /// Its dataset.
     pub dataset: DatasetName,
     /// Whose it is.
+    #[serde(flatten)]
     pub ownership: Ownership,
     /// A file system or a block device, and how large.
+    #[serde(flatten)]
     pub kind: VolumeKind,
     /// What it takes in the pool, with its snapshots and what is reserved for it: `used`.
     pub used: Bytes,
@@ -60,7 +64,8 @@ pub struct VolumeInfo {
 }
 
 /// What a volume is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VolumeKind {
     /// A file system.
@@ -80,22 +85,25 @@ pub enum VolumeKind {
 }
 
 /// The volumes of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Volumes {
     /// Those whose properties make sense, by name.
+    #[serde(with = "crate::nvlist::nvlist_array")]
     pub volumes: Vec<VolumeInfo>,
     /// Those that somebody else changed.
+    #[serde(with = "crate::nvlist::nvlist_array")]
     pub damaged: Vec<DamagedVolume>,
 }
 
 /// A dataset that calls itself a volume and does not make sense.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DamagedVolume {
     /// The dataset.
     pub dataset: DatasetName,
     /// What is wrong with it.
+    #[serde(serialize_with = "crate::serial::word")]
     pub why: OwnershipError,
 }
 

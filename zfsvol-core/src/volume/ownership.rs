@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use uuid::Uuid;
 
 use crate::error::Result as ZfsResult;
@@ -20,16 +22,19 @@ const STATE: &str = "zfsvol:state";
 /// Whose a volume is: four user properties of its dataset, always written by one ioctl, so in one transaction group.
 ///
 /// What they do not say is whether data may be written: that is `readonly` of the dataset, which is changed by the same ioctl.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Ownership {
     /// The volume, whatever it is called: a volume destroyed and created anew under the same name is another.
+    #[serde(serialize_with = "crate::serial::word")]
     pub id: Uuid,
     /// The node it belongs to, as far as this copy knows.
+    #[serde(serialize_with = "crate::serial::word")]
     pub owner: Uuid,
     /// How many times it changed its owner. Of two claims the higher one is right.
     pub epoch: u64,
     /// What this copy is.
+    #[serde(serialize_with = "crate::serial::word")]
     pub state: VolumeState,
 }
 

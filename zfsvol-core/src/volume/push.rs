@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::job::{Control, Job, Outgoing, Phase, cancelled};
 use super::keep::{PUSH_PREFIX, push_snapshot_name};
 use super::peer::{Incoming, Peer, PeerVolume, VolumeId};
@@ -54,12 +56,13 @@ impl PushOptions {
 }
 
 /// What a push did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Pushed {
     /// The snapshot that both sides have now, and the next push begins from.
     pub snapshot: Guid,
     /// The snapshots that were sent, from oldest to newest. Empty when the peer had everything.
+    #[serde(with = "crate::nvlist::string_array")]
     pub sent: Vec<String>,
     /// Bytes of the streams that were sent.
     pub bytes: Bytes,

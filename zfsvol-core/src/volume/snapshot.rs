@@ -1,5 +1,7 @@
 //! Snapshots of volumes: take, list, destroy, roll back to; and what a retention policy keeps.
 
+use serde::Serialize;
+
 use super::event::VolumeEventKind::{RolledBack, SnapshotsDestroyed, Snapshotted};
 use super::retention::{Candidate, Need, Plan, Reason, Retention};
 use super::{Node, VolumeEvent, VolumeInfo, VolumeName};
@@ -22,7 +24,7 @@ const RETAIN: &str = "apply the retention policy to the volume";
 const WANTED: [&str; 5] = ["clones", "creation", "referenced", "used", "userrefs"];
 
 /// A snapshot of a volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VolumeSnapshot {
     /// Its name, what comes after the `@`.
@@ -40,16 +42,19 @@ pub struct VolumeSnapshot {
     /// How many holds it has.
     pub holds: u64,
     /// The datasets that are clones of it.
+    #[serde(with = "crate::nvlist::string_array")]
     pub clones: Vec<String>,
 }
 
 /// What a retention policy did to a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Retained {
     /// The snapshots that are kept, oldest first, each with every reason.
+    #[serde(serialize_with = "crate::serial::words_by_name")]
     pub kept: Vec<(String, Vec<Reason>)>,
     /// The snapshots that were destroyed, oldest first.
+    #[serde(with = "crate::nvlist::string_array")]
     pub destroyed: Vec<String>,
 }
 

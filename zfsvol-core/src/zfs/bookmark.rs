@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use super::snapshot::flags;
@@ -18,7 +20,7 @@ const GET_BOOKMARK_PROPS: Operation =
 const DESTROY_BOOKMARKS: Operation = Operation::new(Ioc::DESTROY_BOOKMARKS, "destroy");
 
 /// A bookmark, and what is known of the snapshot it was made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Bookmark {
     /// Its full name.
@@ -28,6 +30,7 @@ pub struct Bookmark {
     /// The transaction group the snapshot was created in.
     pub createtxg: Txg,
     /// When the snapshot was created.
+    #[serde(serialize_with = "crate::serial::seconds")]
     pub creation: SystemTime,
     /// The GUID by which raw increments of an encrypted dataset are matched; `None` for others.
     pub ivset_guid: Option<Guid>,

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use super::transfer::{CancelHandle, Channel, DROP_WAIT, Step, Worker, cancelled, joined};
@@ -33,7 +35,8 @@ const IN_USE: u64 = 2;
 const FREE: u64 = 4;
 
 /// What became of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangeKind {
     /// It is new.
@@ -43,13 +46,14 @@ pub enum ChangeKind {
     /// Its content, attributes or, of a directory, entries changed.
     Modified,
     /// It has this other path now; its content may have changed too.
-    Renamed(PathBuf),
+    Renamed(#[serde(serialize_with = "crate::serial::path")] PathBuf),
     /// It has so many hard links more, or fewer.
     Links(i64),
 }
 
 /// What kind of file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FileKind {
     /// A regular file.
@@ -71,19 +75,22 @@ pub enum FileKind {
 }
 
 /// One file that changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
     /// What became of it.
+    #[serde(flatten)]
     pub kind: ChangeKind,
     /// Its path from the root of the file system, with a leading `/`. Of a file that was renamed, the earlier one; of one with several
     /// hard links, one of them.
+    #[serde(serialize_with = "crate::serial::path")]
     pub path: PathBuf,
     /// What kind of file it is.
     pub file: FileKind,
     /// Its object number, which is its inode number.
     pub object: u64,
     /// When it last changed, as the later snapshot has it; for one that is gone, the earlier.
+    #[serde(serialize_with = "crate::serial::seconds")]
     pub changed: SystemTime,
 }
 

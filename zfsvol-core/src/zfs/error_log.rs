@@ -1,5 +1,7 @@
 //! The error log of a pool: which objects are damaged.
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use crate::error::Result;
@@ -17,7 +19,7 @@ const BOOKMARK_BYTES: usize = 32;
 const LOG_BYTES: usize = 4096 * BOOKMARK_BYTES;
 
 /// An object with blocks that could not be read, or not correctly, and not be repaired.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct DamagedObject {
     /// The number of the dataset; 0 is the pool's own metadata.

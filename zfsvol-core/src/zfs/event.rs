@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +28,7 @@ const SLEEP_FIRST: Duration = Duration::from_millis(5);
 const SLEEP_LAST: Duration = Duration::from_millis(100);
 
 /// Something that happened to a pool, a device or a dataset.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
     /// Its number; they grow from when the module was loaded.
@@ -34,6 +36,7 @@ pub struct Event {
     /// What it is: `sysevent.fs.zfs.history_event`, `ereport.fs.zfs.checksum`. See `zpool-events(8)`.
     pub class: String,
     /// When it happened.
+    #[serde(serialize_with = "crate::serial::seconds")]
     pub time: SystemTime,
     /// The pool, if it is about one.
     pub pool: Option<String>,

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use super::vdev_status::time;
@@ -24,12 +26,14 @@ const RECORD_BYTES_MAX: usize = 16 << 20;
 const LENGTH_BYTES: usize = 8;
 
 /// One record of a pool's history.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HistoryRecord {
     /// When it was written.
+    #[serde(serialize_with = "crate::serial::maybe_seconds")]
     pub time: Option<SystemTime>,
     /// What it is.
+    #[serde(flatten)]
     pub entry: HistoryEntry,
     /// The host's name then.
     pub host: Option<String>,
@@ -40,7 +44,8 @@ pub struct HistoryRecord {
 }
 
 /// What a record of the history tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "text", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HistoryEntry {
     /// A command line, as the program that issued it wrote it.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use crate::error::{Error, ErrorKind, Failure, Result};
@@ -22,11 +24,12 @@ pub const TAG_BYTES_MAX: usize = 255;
 pub const TEMPORARY_TAG_BYTES_MAX: usize = 238;
 
 /// One hold of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hold {
     /// Its tag.
     pub tag: String,
     /// When it was put.
+    #[serde(serialize_with = "crate::serial::seconds")]
     pub since: SystemTime,
 }
 

@@ -4,6 +4,8 @@ mod search;
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::{CallError, Operation, Refusal};
 use super::device::hostid;
@@ -31,7 +33,7 @@ const IMPORT_TEMP_NAME: u64 = 0x10;
 const IMPORT_CHECKPOINT: u64 = 0x80;
 
 /// A pool that is not imported, found by the labels on its devices.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ImportablePool {
     /// Its name when it was last imported, as the label has it: another host's rules of names may be others.
@@ -49,6 +51,7 @@ pub struct ImportablePool {
     /// What speaks against importing it, unless it is forced.
     pub in_use: Option<HostUse>,
     /// Features it needs that the loaded module does not know.
+    #[serde(with = "crate::nvlist::string_array")]
     pub unsupported_features: Vec<String>,
     /// With those features missing it can still be imported read-only.
     pub read_only_possible: bool,
@@ -59,7 +62,8 @@ pub struct ImportablePool {
 }
 
 /// Who else may have a pool in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HostUse {
     /// Another host has it imported now (`multihost`). Forcing the import does not help.

@@ -5,6 +5,8 @@ mod plan;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use crate::error::{BusyReason, Error, ErrorKind, Failure, Result};
@@ -93,7 +95,8 @@ pub enum UnmountOutcome {
 }
 
 /// Why a file system is not one to be mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NotMountable {
     /// `canmount=off`

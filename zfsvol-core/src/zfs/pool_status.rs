@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::{Operation, REPLY_BYTES_FIRST};
 use super::vdev_status::{VdevState, VdevStatus, time};
@@ -17,7 +19,7 @@ const STATS: Operation = Operation::new(Ioc::POOL_STATS, "get the status of the 
 const PROPS: Operation = Operation::new(Ioc::POOL_GET_PROPS, "get the status of the pool");
 
 /// An imported pool, as it is now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PoolStatus {
     /// Its name.
@@ -47,8 +49,10 @@ pub struct PoolStatus {
     /// The vdevs, from the root.
     pub root: VdevStatus,
     /// Hot spares.
+    #[serde(with = "crate::nvlist::nvlist_array")]
     pub spares: Vec<VdevStatus>,
     /// Read cache.
+    #[serde(with = "crate::nvlist::nvlist_array")]
     pub cache: Vec<VdevStatus>,
     /// The last scrub or resilver, if there was one since the pool was created.
     pub scan: Option<ScanStatus>,
@@ -61,7 +65,8 @@ pub struct PoolStatus {
 }
 
 /// How a pool is, in the words of `zpool list`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PoolHealth {
     /// All in order.
@@ -83,7 +88,8 @@ pub enum PoolHealth {
 }
 
 /// Why a pool is suspended (`zio_suspend_reason_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SuspendReason {
     /// Reading or writing failed.
@@ -95,7 +101,8 @@ pub enum SuspendReason {
 }
 
 /// Whether an enabled feature has changed the format of the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FeatureState {
     /// It may be used, and is not yet.
     Enabled,
@@ -104,7 +111,8 @@ pub enum FeatureState {
 }
 
 /// What a scan is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ScanKind {
     /// Reading everything and comparing checksums.
@@ -116,7 +124,8 @@ pub enum ScanKind {
 }
 
 /// How far a scan is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ScanState {
     /// It runs.
@@ -130,7 +139,7 @@ pub enum ScanState {
 }
 
 /// A scrub or resilver (`pool_scan_stat_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ScanStatus {
     /// What it is.
@@ -138,8 +147,10 @@ pub struct ScanStatus {
     /// How far it is.
     pub state: ScanState,
     /// When it began.
+    #[serde(serialize_with = "crate::serial::maybe_seconds")]
     pub started: Option<SystemTime>,
     /// When it ended, if it has.
+    #[serde(serialize_with = "crate::serial::maybe_seconds")]
     pub ended: Option<SystemTime>,
     /// Bytes to look at.
     pub total: Bytes,
@@ -154,12 +165,13 @@ pub struct ScanStatus {
 }
 
 /// A pool's checkpoint (`pool_checkpoint_stat_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CheckpointStatus {
     /// It is being discarded.
     pub discarding: bool,
     /// When it was made.
+    #[serde(serialize_with = "crate::serial::maybe_seconds")]
     pub created: Option<SystemTime>,
     /// Space that only it holds.
     pub space: Bytes,

@@ -4,6 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::{CallError, Operation, REPLY_BYTES_FIRST};
 use crate::error::{Error, ErrorKind, Failure, Result};
@@ -25,7 +27,8 @@ const DOMAIN_BYTES: usize = 256;
 const BATCH: usize = 1000;
 
 /// Whose space is counted: the number of a user, a group or a project. Names are for the caller to look up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Owner {
     /// A user id.
     User(u32),
@@ -185,10 +188,11 @@ impl Quota {
 }
 
 /// The space and the quotas of one owner in one file system.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OwnerSpace {
     /// Whose. For one with a domain the number is the relative id in it.
+    #[serde(flatten)]
     pub owner: Owner,
     /// The domain of a Windows account (`S-1-5-21-...`), which a file system written by another system can hold.
     pub domain: Option<String>,
@@ -219,10 +223,11 @@ impl OwnerSpace {
 }
 
 /// One number of one owner, from [`Zfs::accounts`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AccountEntry {
     /// Whose.
+    #[serde(flatten)]
     pub owner: Owner,
     /// The domain of a Windows account.
     pub domain: Option<String>,

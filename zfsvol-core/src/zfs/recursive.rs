@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use super::canned;
@@ -24,7 +26,8 @@ const ATTEMPTS_MAX: u32 = 8;
 const PROGRAM_NAMES_MAX: usize = 20_000;
 
 /// How a tree was destroyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TreeDestroyed {
     /// All of it in one transaction group: nobody saw a part of it.
     AtOnce,

@@ -1,5 +1,7 @@
 //! Space between snapshots: what was written since one, what destroying a range of them would free.
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::Operation;
 use super::send::SendBase;
@@ -14,7 +16,7 @@ const SPACE_SNAPS: Operation =
 const SPACE_WRITTEN: Operation = Operation::new(Ioc::SPACE_WRITTEN, "tell what was written to");
 
 /// A quantity of data, as OpenZFS counts it in three ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Space {
     /// Space in the pool, with the overhead of redundancy (as `used`).
     pub used: Bytes,

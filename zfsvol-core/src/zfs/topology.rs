@@ -6,6 +6,8 @@
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::call::Operation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::{NvList, NvString};
@@ -70,7 +72,8 @@ pub struct Draid {
 }
 
 /// What a vdev is for (`ZPOOL_CONFIG_ALLOCATION_BIAS`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AllocationClass {
     /// Everything that has no vdev of its own.

@@ -6,21 +6,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
 use super::topology::AllocationClass;
 use crate::nvlist::NvList;
 use crate::units::{Bytes, Guid};
 
 /// A vdev as the kernel sees it now, with those below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VdevStatus {
     /// What it is.
+    #[serde(flatten)]
     pub kind: VdevKind,
     /// Its place among its parent's children.
     pub id: u64,
     /// Its GUID, by which operations on vdevs name it. Zero for a hole.
     pub guid: Guid,
     /// The file or device, of a leaf. It may be wrong: the kernel keeps the last path it knew of a missing device.
+    #[serde(serialize_with = "crate::serial::maybe_path")]
     pub path: Option<PathBuf>,
     /// What it is for, of a top-level vdev.
     pub class: AllocationClass,
@@ -31,11 +35,13 @@ pub struct VdevStatus {
     /// Numbers.
     pub stats: VdevStats,
     /// The vdevs below it.
+    #[serde(with = "crate::nvlist::nvlist_array")]
     pub children: Vec<VdevStatus>,
 }
 
 /// What a vdev is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VdevKind {
     /// The pool's root, above all others.
@@ -73,7 +79,8 @@ pub enum VdevKind {
 }
 
 /// The state of a vdev (`vdev_state_t`), from worst to best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VdevState {
     /// Not known yet.
@@ -95,7 +102,8 @@ pub enum VdevState {
 }
 
 /// Why a vdev is in a bad state (`vdev_aux_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "why", content = "number", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VdevReason {
     /// The file or device cannot be opened.
@@ -143,7 +151,7 @@ pub enum VdevReason {
 }
 
 /// Numbers of a vdev (`vdev_stat_t`). A number that the loaded module does not give is zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VdevStats {
     /// Space allocated. Of a top-level vdev and the root.
@@ -189,7 +197,7 @@ pub struct VdevStats {
 }
 
 /// How far initializing or trimming of a device is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct VdevActivity {
     /// Running, stopped or done.
@@ -199,11 +207,13 @@ pub struct VdevActivity {
     /// Bytes to do in all, estimated.
     pub estimate: Bytes,
     /// When its state last changed.
+    #[serde(serialize_with = "crate::serial::seconds")]
     pub changed: SystemTime,
 }
 
 /// The state of initializing or trimming (`vdev_initializing_state_t`, `vdev_trim_state_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VdevActivityState {
     /// It runs.

@@ -18,6 +18,8 @@ mod walker;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use serde::Serialize;
+
 use super::Zfs;
 use crate::error::Result;
 use crate::name::{DatasetName, EntityName, SnapshotName};
@@ -149,12 +151,13 @@ impl List {
 }
 
 /// A file system, zvol, snapshot or bookmark, as a listing gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Dataset {
     /// Its full name.
     pub name: EntityName,
     /// What it is.
+    #[serde(serialize_with = "crate::serial::word")]
     pub kind: DatasetKind,
     /// Its GUID. A bookmark has that of its snapshot.
     pub guid: Guid,

@@ -7,6 +7,8 @@ mod stream;
 use std::fs::File;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::{CallError, Operation};
 use super::errno::came_with;
@@ -27,7 +29,7 @@ const RECEIVE: Operation = Operation::new(Ioc::RECV_NEW, VERB);
 pub(super) const VERB: &str = "receive";
 
 /// A stream that was received.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Received {
     /// The snapshot it became.
@@ -37,6 +39,7 @@ pub struct Received {
     /// How long the stream was.
     pub bytes: Bytes,
     /// Properties that could not be set, and why. The snapshot was received all the same.
+    #[serde(with = "crate::nvlist::nvlist_array")]
     pub property_failures: Vec<Failure>,
     /// More of them than the kernel's reply had room for.
     pub property_failures_omitted: u64,
@@ -44,6 +47,7 @@ pub struct Received {
     pub properties_not_cleared: bool,
     /// What followed the stream's end and was read from the source before that was seen, 1 MiB at most. Empty unless several things share one
     /// source.
+    #[serde(with = "crate::nvlist::byte_array")]
     pub excess: Vec<u8>,
 }
 

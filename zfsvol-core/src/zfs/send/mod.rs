@@ -5,6 +5,8 @@ mod stream;
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use serde::Serialize;
+
 use super::Zfs;
 use super::call::{CallError, Operation};
 use super::transfer::{Channel, Worker};
@@ -23,7 +25,7 @@ const SPACE: Operation = Operation::new(Ioc::SEND_SPACE, "estimate the stream of
 const PROGRESS: Operation = Operation::new(Ioc::SEND_PROGRESS, "ask for the progress of");
 
 /// What the kernel says of a send that is running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SendProgress {
     /// Bytes written so far.
     pub bytes: Bytes,
@@ -32,7 +34,7 @@ pub struct SendProgress {
 }
 
 /// A stream that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Sent {
     /// How long it was.

@@ -102,6 +102,12 @@ impl SendOptions {
         self
     }
 
+    /// The snapshot or bookmark that an increment starts from.
+    #[must_use]
+    pub fn base(&self) -> Option<&SendBase> {
+        self.base.as_ref()
+    }
+
     /// The pairs that `SEND_NEW` and `SEND_SPACE` have in common. What it starts from has a different name in each.
     pub(super) fn to_nvlist(
         &self,
