@@ -11,6 +11,11 @@ FILTER ?=
 ZFSVOL_REQUIRE_KERNEL ?= 0
 export ZFSVOL_REQUIRE_KERNEL
 
+# Where `install` puts things, and below which folder, for packages.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+DESTDIR ?=
+
 CARGO ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 RELEASES = $(if $(filter all,$(ZFS)),2.1 2.3 2.4,$(ZFS))
@@ -32,7 +37,7 @@ SHAPES ?= 1000 10x100 10000 100x100
 # What crashpoints tries, if not everything.
 CRASHPOINTS ?=
 
-.PHONY: help demo test lint deny msrv unit crashpoints fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench install clean \
+.PHONY: help demo test lint deny msrv unit crashpoints fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench generate check-generated install clean \
 	payload-suite payload-demo payload-bench tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
@@ -59,7 +64,7 @@ deny: ## licences, bans and advisories of the dependencies, if cargo-deny is ins
 		echo "SKIPPED: licences and advisories of the dependencies: cargo-deny is not installed (cargo install cargo-deny)"; \
 	fi
 
-unit: tools ## unit and doc tests: no kernel, no root
+unit: tools ## unit, doc and C tests, and whether generated files are up to date: no kernel, no root
 	$(CARGO) test --workspace
 
 # Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --sample N, --twice N, --seed N.
@@ -119,8 +124,14 @@ kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs l
 			--payload $(GUEST_DIR)/bench -- ./listing $(SHAPES); \
 	done
 
-install: ## nothing yet: says so, and fails
-	@echo "There is nothing to install yet: zfsvol is used from Rust, as the crate zfsvol-core. The C library and its header are not built yet."; exit 1
+generate: tools ## include/zfsvol.h and include/zfsvol.abi anew, from the sources of zfsvol-ffi
+	ZFSVOL_BLESS=1 $(CARGO) test -q -p zfsvol-ffi --test generated
+
+check-generated: tools ## whether what is generated is up to date, and whether a change of the ABI has a version of its own
+	$(CARGO) test -q -p zfsvol-ffi --test generated
+
+install: tools ## the C library, its header and zfsvol.pc: make install PREFIX=/usr/local DESTDIR=
+	CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" zfsvol-ffi/install
 
 clean: ## everything built here; the guests stay in their cache (tests/vm/README.md)
 	$(CARGO) clean
@@ -137,4 +148,4 @@ payload-demo: tools
 	@mkdir -p $(GUEST_DIR)/demo && cp $(addprefix $(GUEST_DIR)/$(HOST)/debug/examples/,tour handoff) $(GUEST_DIR)/demo
 
 tools:
-	@tests/packages cc:gcc
+	@tests/packages cc:gcc c++:g++ pkg-config:pkg-config valgrind:valgrind

@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
-use crate::error::ErrorKind;
 use crate::errno::Errno;
+use crate::error::ErrorKind;
 use crate::nvlist::{ByteOrder, NvString, string_array};
 use crate::stream::{BeginFlags, SendFlags, StreamFeatures};
 

@@ -1,1 +1,32 @@
-//! The C ABI of zfsvol. Nothing is exported yet: the operation set is reachable from Rust, as `zfsvol_core`.
+//! The C ABI of zfsvol: `include/zfsvol.h`, `libzfsvol.so` and `libzfsvol.a`.
+//!
+//! The contract that every function keeps, and that its caller keeps, is in `cbindgen.toml`, which puts it at the top of the header. What
+//! it rests on is in five files: [`boundary`] (no panic and no unchecked pointer gets across), [`status`], [`error`], [`view`]
+//! (what C lends) and [`handle`] (what C owns). Every other file is one kind of object.
+
+#![expect(unsafe_code, reason = "C calls it: exported names, and pointers that come from there")]
+#![expect(non_camel_case_types, reason = "types have the names that C knows them by")]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "what a caller must keep to is the same for all functions, and said once, at the top of the header"
+)]
+
+#[macro_use]
+pub mod boundary;
+mod answer;
+pub mod dataset;
+pub mod error;
+pub mod handle;
+pub mod io;
+pub mod key;
+pub mod list;
+pub mod nvlist;
+pub mod property;
+pub mod receive;
+pub mod send;
+pub mod snapshot;
+pub mod status;
+pub mod transfer;
+pub mod version;
+pub mod view;
+pub mod zfs;

@@ -1,0 +1,107 @@
+//! Properties: read with their sources, set, inherited.
+
+use zfsvol_core::EntityName;
+use zfsvol_core::property::PropertySet;
+
+use crate::answer;
+use crate::error::zfsvol_error;
+use crate::handle::Object;
+use crate::nvlist::{properties, zfsvol_nvlist};
+use crate::status::zfsvol_status;
+use crate::view::zfsvol_str;
+use crate::zfs::zfsvol_zfs;
+
+/// All properties of a dataset, snapshot or bookmark: by its name an nvlist with `value` (uint64 for numbers, sizes and ratios, which are hundredths; string for words and
+/// texts), `source` (string: `default`, `local`, `inherited`, `received`, `temporary`, `none`) and, if it is inherited, `inherited_from` (string).
+///
+/// Issues `ZFS_IOC_OBJSET_STATS`. Fails with `NOT_FOUND`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_list(
+    zfs: *const zfsvol_zfs,
+    name: zfsvol_str,
+    properties: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(properties)?;
+        let found = caller.get(zfs)?.properties(&caller.name::<EntityName>(name)?)?;
+        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+    })
+}
+
+/// One property, as in `zfsvol_property_list`; an empty nvlist when the dataset does not have it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_get(
+    zfs: *const zfsvol_zfs,
+    name: zfsvol_str,
+    property: zfsvol_str,
+    found: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(found)?;
+        let property = caller.text(property)?;
+        let one = caller.get(zfs)?.property(&caller.name::<EntityName>(name)?, property)?;
+        let list = one.map(|one| answer::list(&one)).transpose()?;
+        out.set(zfsvol_nvlist::give(list.unwrap_or_default()));
+    })
+}
+
+/// The properties that came with streams, whatever is set over them now. Keys as in `zfsvol_property_list`. Issues `ZFS_IOC_OBJSET_RECVD_PROPS`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_list_received(
+    zfs: *const zfsvol_zfs,
+    name: zfsvol_str,
+    properties: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(properties)?;
+        let found = caller.get(zfs)?.received_properties(&caller.name::<EntityName>(name)?)?;
+        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+    })
+}
+
+/// Sets properties of a dataset or snapshot; values as in `zfsvol_filesystem_create`. Issues `ZFS_IOC_SET_PROP` once.
+///
+/// With each name that failed in the error: `INVALID_PROPERTY`, `NOT_FOUND`, `NO_SPACE` (a quota below what is used), `DENIED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_set(
+    zfs: *const zfsvol_zfs,
+    name: zfsvol_str,
+    properties: *const zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let set = self::properties(caller, properties, PropertySet::new())?;
+        caller.get(zfs)?.set_properties(&caller.name::<EntityName>(name)?, &set)?;
+    })
+}
+
+/// Has a property inherited, or at its default: what was set, and what was received, is gone. Issues `ZFS_IOC_INHERIT_PROP`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_inherit(
+    zfs: *const zfsvol_zfs,
+    name: zfsvol_str,
+    property: zfsvol_str,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let property = caller.text(property)?;
+        caller.get(zfs)?.inherit_property(&caller.name::<EntityName>(name)?, property)?;
+    })
+}
+
+/// Has a property as it was received, if it was, and else inherited. Issues `ZFS_IOC_INHERIT_PROP`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_revert(
+    zfs: *const zfsvol_zfs,
+    name: zfsvol_str,
+    property: zfsvol_str,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let property = caller.text(property)?;
+        caller.get(zfs)?.revert_property(&caller.name::<EntityName>(name)?, property)?;
+    })
+}
