@@ -55,11 +55,31 @@
 
 
 /**
+ * Before the oldest event that is kept, for `zfsvol_events_seek`.
+ */
+#define ZFSVOL_EVENTS_OLDEST 0
+
+/**
+ * Behind the newest: only what happens from now on.
+ */
+#define ZFSVOL_EVENTS_NEWEST 18446744073709551615ull
+
+/**
  * The version of the ABI that this header is of: compare it with `zfsvol_abi()` before anything else.
  *
  * It grows when something that a compiled program relies on is changed or taken away. What is only added leaves it as it is.
  */
 #define ZFSVOL_ABI 1
+
+/**
+ * A limit on how fast streams are sent, shared by all pushes that are given it.
+ */
+typedef struct zfsvol_bandwidth zfsvol_bandwidth;
+
+/**
+ * The data of a zvol: its block device, or the same in this process. Can be used by several threads at once. While it is open the zvol cannot be destroyed.
+ */
+typedef struct zfsvol_device zfsvol_device;
 
 /**
  * Why a call failed.
@@ -70,9 +90,24 @@
 typedef struct zfsvol_error zfsvol_error;
 
 /**
+ * The kernel's events, one after the other. Read by one thread at a time; others wait, but for one that stops it.
+ */
+typedef struct zfsvol_events zfsvol_events;
+
+/**
+ * A door behind which chosen calls fail, for tests of a program.
+ */
+typedef struct zfsvol_fault zfsvol_fault;
+
+/**
  * A descriptor of one's own to the kernel: temporary holds end when it is freed, or when the process ends.
  */
 typedef struct zfsvol_handle zfsvol_handle;
+
+/**
+ * What was done to a pool, from the oldest that is kept. Read by one thread at a time; others wait.
+ */
+typedef struct zfsvol_history zfsvol_history;
 
 /**
  * The key of an encrypted dataset. Wiped from memory when it is freed.
@@ -90,6 +125,11 @@ typedef struct zfsvol_listing zfsvol_listing;
 typedef struct zfsvol_names zfsvol_names;
 
 /**
+ * A node: a UUID and a root dataset, right below which its volumes are. Can be used by any number of threads at once; one process serves a node at a time.
+ */
+typedef struct zfsvol_node zfsvol_node;
+
+/**
  * A name-value list, as OpenZFS has them. Owned by the caller, freed by `zfsvol_nvlist_free`.
  *
  * A plain container: it can be read by any number of threads, but while it is changed nobody else may use it. What is lent from it (texts, arrays) lasts
@@ -98,9 +138,19 @@ typedef struct zfsvol_names zfsvol_names;
 typedef struct zfsvol_nvlist zfsvol_nvlist;
 
 /**
+ * Another node, as this one sees it. Can be used by any number of threads at once.
+ */
+typedef struct zfsvol_peer zfsvol_peer;
+
+/**
  * A stream that the kernel reads. It is written to here by one thread at a time and finished, or a transfer reads it from somewhere; either uses it up.
  */
 typedef struct zfsvol_receive zfsvol_receive;
+
+/**
+ * Reads a stream record by record, and verifies it on the way. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_records zfsvol_records;
 
 /**
  * A stream that the kernel writes. It is read from here by one thread at a time, or given to a transfer, which uses it up.
@@ -113,6 +163,11 @@ typedef struct zfsvol_send zfsvol_send;
  * Any thread can watch it, cancel it and wait for it, while others do so too.
  */
 typedef struct zfsvol_transfer zfsvol_transfer;
+
+/**
+ * Verifies a stream that comes in pieces, cut anywhere. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_verifier zfsvol_verifier;
 
 /**
  * OpenZFS, or a kernel in this process that answers as OpenZFS does: what operations are done with.
@@ -165,6 +220,169 @@ typedef struct {
      */
     size_t len;
 } zfsvol_buffer;
+
+/**
+ * A call to the kernel that is about to be carried out, or was. Lent to a callback.
+ */
+typedef struct {
+    /**
+     * What is called and what for, for people: `ZFS_IOC_SNAPSHOT 'tank'`.
+     */
+    zfsvol_str text;
+    /**
+     * The pools, datasets, snapshots and bookmarks it is about, those inside of lists included.
+     */
+    const zfsvol_str *names;
+    /**
+     * How many names there are.
+     */
+    size_t name_count;
+    /**
+     * The number of the ioctl, `ZFS_IOC_...`; 0 for a mount, an unmount or the opening of a device.
+     */
+    uint32_t ioctl;
+    /**
+     * Afterwards: the errno, 0 if it was carried out well.
+     */
+    int32_t error_number;
+    /**
+     * Afterwards: nanoseconds it took below this door.
+     */
+    uint64_t nanoseconds;
+    /**
+     * Afterwards: whether the callback before it had refused it.
+     */
+    bool refused;
+} zfsvol_call;
+
+/**
+ * Who looks at calls. Both functions run in the thread that calls, so several at once when several threads call.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_observer)`.
+     */
+    size_t size;
+    /**
+     * Given to each callback.
+     */
+    void *context;
+    /**
+     * Before a call: 0 to have it carried out, an errno to refuse it with. May be NULL.
+     */
+    int32_t (*before)(void *context, const zfsvol_call *call);
+    /**
+     * After a call, refused ones too. May be NULL.
+     */
+    void (*after)(void *context, const zfsvol_call *call);
+    /**
+     * Called once, when the context is no longer needed. May be NULL.
+     */
+    void (*release)(void *context);
+} zfsvol_observer;
+
+/**
+ * Which calls fail, and how. All zeros but the errno: every call, before it is carried out.
+ */
+typedef struct {
+    /**
+     * The errno they fail with.
+     */
+    int32_t error_number;
+    /**
+     * Only the ioctl of this number; 0 for all.
+     */
+    uint32_t ioctl;
+    /**
+     * Only calls about a name that begins so.
+     */
+    zfsvol_str name_prefix;
+    /**
+     * Not the first so many of those that match.
+     */
+    uint64_t skip;
+    /**
+     * At most so many calls; 0 for no limit.
+     */
+    uint64_t times;
+    /**
+     * About one in so many, of those that match; 0 for all.
+     */
+    uint64_t one_in;
+    /**
+     * Which of them, with `one_in`: the same in each run.
+     */
+    uint64_t seed;
+    /**
+     * They are carried out, and the answer lost.
+     */
+    bool after;
+} zfsvol_fault_rule;
+
+/**
+ * A release of OpenZFS that an embedded kernel imitates: a `ZFSVOL_RELEASE_...`.
+ */
+typedef uint32_t zfsvol_release;
+
+/**
+ * A pool of an embedded kernel.
+ */
+typedef struct {
+    /**
+     * Its name.
+     */
+    zfsvol_str name;
+    /**
+     * Its size; at least 64 MiB.
+     */
+    uint64_t bytes;
+} zfsvol_embedded_pool;
+
+/**
+ * What an embedded kernel is like. All zeros: OpenZFS 2.3 with no pool.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_embedded_options)`.
+     */
+    size_t size;
+    /**
+     * Which release it imitates.
+     */
+    zfsvol_release release;
+    /**
+     * Whether GUIDs follow from `seed`, so that a program that does the same has the same.
+     */
+    bool seeded;
+    /**
+     * Answers as to a caller who is not root.
+     */
+    bool unprivileged;
+    /**
+     * Where GUIDs come from.
+     */
+    uint64_t seed;
+    /**
+     * Its pools.
+     */
+    const zfsvol_embedded_pool *pools;
+    /**
+     * How many there are.
+     */
+    size_t pool_count;
+    /**
+     * The time in nanoseconds since 1970, in place of the system's. Called from any thread, several at once.
+     */
+    uint64_t (*clock)(void *context);
+    /**
+     * Given to both callbacks.
+     */
+    void *context;
+    /**
+     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
+     */
+    void (*release_context)(void *context);
+} zfsvol_embedded_options;
 
 /**
  * One name of a batch that failed. Lent from the error.
@@ -240,6 +458,68 @@ typedef struct {
 } zfsvol_list_options;
 
 /**
+ * How to open a node. All zeros: nothing special.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_node_options)`.
+     */
+    size_t size;
+    /**
+     * Where volumes are mounted: each in a directory below this one that has its name. Counts when the root is created or adopted.
+     */
+    zfsvol_str mountpoint;
+    /**
+     * Makes the root of what is a dataset of somebody else's now.
+     */
+    bool adopt;
+    /**
+     * Called after everything that happened to a volume through this node, in the thread that did it, so by several at once when several use the node. `event`
+     * is lent: `volume` (string), `kind` (string: `created`, `cloned`, `destroyed`, `renamed`, `resized`, `snapshotted`, `snapshots_destroyed`, `rolled_back`, `mounted`, `unmounted`, `pushed`, `received`,
+     * `handed_over`, `taken_over`, `set_aside`) and, as the kind has it, `detail`.
+     */
+    void (*on_event)(void *context, const zfsvol_nvlist *event);
+    /**
+     * Given to both callbacks.
+     */
+    void *context;
+    /**
+     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
+     */
+    void (*release)(void *context);
+} zfsvol_node_options;
+
+/**
+ * What a volume is to be. All zeros: a file system without a limit.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_volume_spec)`.
+     */
+    size_t size;
+    /**
+     * A block device of so many bytes; 0 for a file system.
+     */
+    uint64_t block_bytes;
+    /**
+     * A file system holds at most so many bytes, its snapshots not counted; 0 for no limit.
+     */
+    uint64_t quota_bytes;
+    /**
+     * Nothing is reserved for a block device.
+     */
+    bool sparse;
+    /**
+     * With these properties too.
+     */
+    const zfsvol_nvlist *properties;
+    /**
+     * Encrypted with this key.
+     */
+    const zfsvol_key *key;
+} zfsvol_volume_spec;
+
+/**
  * The type of a pair: a `ZFSVOL_TYPE_...`, OpenZFS's own number of `data_type_t`.
  */
 typedef uint32_t zfsvol_type;
@@ -279,6 +559,61 @@ typedef struct {
  * How a list is packed: a `ZFSVOL_ENCODING_...`.
  */
 typedef uint32_t zfsvol_encoding;
+
+/**
+ * How to push. All zeros: as fast as it goes.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_push_options)`.
+     */
+    size_t size;
+    /**
+     * No faster than this.
+     */
+    const zfsvol_bandwidth *bandwidth;
+} zfsvol_push_options;
+
+/**
+ * How a pool is exported: a `ZFSVOL_EXPORT_...`.
+ */
+typedef uint32_t zfsvol_export;
+
+/**
+ * What is to become of a scrub: a `ZFSVOL_SCRUB_...`.
+ */
+typedef uint32_t zfsvol_scrub;
+
+/**
+ * Something that takes a pool a while: a `ZFSVOL_ACTIVITY_...`.
+ */
+typedef uint32_t zfsvol_activity;
+
+/**
+ * How to run a channel program. All zeros: without arguments, with the limits that the `zfs` command has, and what it changes is kept.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_program_options)`.
+     */
+    size_t size;
+    /**
+     * What the program gets as `...`.
+     */
+    const zfsvol_nvlist *arguments;
+    /**
+     * Stops it after so many instructions; 0 for 10,000,000.
+     */
+    uint64_t instructions_max;
+    /**
+     * Stops it when it takes so many bytes of memory; 0 for 10 MiB.
+     */
+    uint64_t memory_bytes_max;
+    /**
+     * Runs it without a transaction group of its own: it can read only.
+     */
+    bool nosync;
+} zfsvol_program_options;
 
 /**
  * How to receive. All zeros: nothing special.
@@ -480,6 +815,26 @@ typedef struct {
 #define ZFSVOL_TREE_ABSENT 2
 
 /**
+ * The one that is imitated where nothing is said: OpenZFS 2.3.
+ */
+#define ZFSVOL_RELEASE_DEFAULT 0
+
+/**
+ * OpenZFS 2.1.
+ */
+#define ZFSVOL_RELEASE_2_1 201
+
+/**
+ * OpenZFS 2.3.
+ */
+#define ZFSVOL_RELEASE_2_3 203
+
+/**
+ * OpenZFS 2.4.
+ */
+#define ZFSVOL_RELEASE_2_4 204
+
+/**
  * A file system.
  */
 #define ZFSVOL_KIND_FILESYSTEM 1
@@ -643,6 +998,101 @@ typedef struct {
  * As streams and labels have it, the same on every machine.
  */
 #define ZFSVOL_ENCODING_XDR 1
+
+/**
+ * Refused while anything of it is in use.
+ */
+#define ZFSVOL_EXPORT_CLEAN 0
+
+/**
+ * Although a spare of it is in use by another pool.
+ */
+#define ZFSVOL_EXPORT_FORCE 1
+
+/**
+ * Without a mark on its disks that it was exported.
+ */
+#define ZFSVOL_EXPORT_WITHOUT_MARK 2
+
+/**
+ * Starts one, or goes on with one that is paused.
+ */
+#define ZFSVOL_SCRUB_START 0
+
+/**
+ * Starts one of what was written since the last. OpenZFS 2.4.
+ */
+#define ZFSVOL_SCRUB_SINCE_LAST 1
+
+/**
+ * Starts one of the blocks in the error log. OpenZFS 2.2.
+ */
+#define ZFSVOL_SCRUB_ERRORS 2
+
+/**
+ * Pauses it.
+ */
+#define ZFSVOL_SCRUB_PAUSE 3
+
+/**
+ * Stops it.
+ */
+#define ZFSVOL_SCRUB_STOP 4
+
+/**
+ * Starts a resilver anew.
+ */
+#define ZFSVOL_SCRUB_RESILVER 5
+
+/**
+ * A checkpoint is being discarded.
+ */
+#define ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD 0
+
+/**
+ * Space of what was destroyed is being freed.
+ */
+#define ZFSVOL_ACTIVITY_FREE 1
+
+/**
+ * Devices are being initialized.
+ */
+#define ZFSVOL_ACTIVITY_INITIALIZE 2
+
+/**
+ * Devices are being replaced.
+ */
+#define ZFSVOL_ACTIVITY_REPLACE 3
+
+/**
+ * Devices are being removed.
+ */
+#define ZFSVOL_ACTIVITY_REMOVE 4
+
+/**
+ * A resilver runs.
+ */
+#define ZFSVOL_ACTIVITY_RESILVER 5
+
+/**
+ * A scrub runs.
+ */
+#define ZFSVOL_ACTIVITY_SCRUB 6
+
+/**
+ * Devices are being trimmed.
+ */
+#define ZFSVOL_ACTIVITY_TRIM 7
+
+/**
+ * A RAID-Z is being expanded. OpenZFS 2.3.
+ */
+#define ZFSVOL_ACTIVITY_RAIDZ_EXPAND 8
+
+/**
+ * Metadata is being condensed. OpenZFS 2.4.
+ */
+#define ZFSVOL_ACTIVITY_CONDENSE 9
 
 /**
  * Records above 128 KiB (`largeblockok`).
@@ -1030,6 +1480,111 @@ zfsvol_status zfsvol_dataset_busy(const zfsvol_zfs *zfs,
                                   zfsvol_error **error);
 
 /**
+ * Opens the block device of a zvol, and waits for it `milliseconds` at most: it appears a moment after the zvol was made or its key loaded.
+ *
+ * Fails with `NOT_FOUND`, `WRONG_TYPE` (a file system), `INVALID` (`volmode=none`), `KEY_NOT_LOADED`, `BUSY`, `READ_ONLY`, `DENIED`, `TIMED_OUT`.
+ */
+zfsvol_status zfsvol_device_open(const zfsvol_zfs *zfs,
+                                 zfsvol_str zvol,
+                                 bool writable,
+                                 int64_t milliseconds,
+                                 zfsvol_device **device,
+                                 zfsvol_error **error);
+
+/**
+ * Its size in bytes.
+ */
+zfsvol_status zfsvol_device_size(const zfsvol_device *device, uint64_t *bytes, zfsvol_error **error);
+
+/**
+ * Its node in `/dev`, to be freed with `zfsvol_buffer_free`; a NULL pointer where there is none.
+ */
+zfsvol_status zfsvol_device_path(const zfsvol_device *device, zfsvol_buffer *path, zfsvol_error **error);
+
+/**
+ * Fills all of `buffer` from `offset` on. Fails with `INVALID` beyond the end of the device, `IO`.
+ */
+zfsvol_status zfsvol_device_read(const zfsvol_device *device,
+                                 uint64_t offset,
+                                 uint8_t *buffer,
+                                 size_t len,
+                                 zfsvol_error **error);
+
+/**
+ * Writes all of `data` at `offset`. On stable storage only after `zfsvol_device_flush`. Fails with `INVALID` or `NO_SPACE` beyond the end, `DENIED`, `IO`.
+ */
+zfsvol_status zfsvol_device_write(const zfsvol_device *device,
+                                  uint64_t offset,
+                                  const uint8_t *data,
+                                  size_t len,
+                                  zfsvol_error **error);
+
+/**
+ * Returns once what was written is on stable storage.
+ */
+zfsvol_status zfsvol_device_flush(const zfsvol_device *device, zfsvol_error **error);
+
+/**
+ * Closes it. Does nothing for NULL.
+ */
+void zfsvol_device_free(zfsvol_device *device);
+
+/**
+ * A door through which nothing can be changed: such calls fail with `READ_ONLY`. It binds those who are given it; it is no sandbox.
+ */
+zfsvol_status zfsvol_door_read_only(const zfsvol_zfs *zfs,
+                                    zfsvol_zfs **door,
+                                    zfsvol_error **error);
+
+/**
+ * A door through which nothing is seen or changed but `root` and what is below it. With `mounts_below` (`ZFSVOL_NONE` for none), file systems are mounted below that directory only.
+ */
+zfsvol_status zfsvol_door_subtree(const zfsvol_zfs *zfs,
+                                  zfsvol_str root,
+                                  zfsvol_str mounts_below,
+                                  zfsvol_zfs **door,
+                                  zfsvol_error **error);
+
+/**
+ * A door that shows each call to callbacks: policy, tracing, metrics, audit. The context is released in any case, failure included.
+ */
+zfsvol_status zfsvol_door_observe(const zfsvol_zfs *zfs,
+                                  const zfsvol_observer *observer,
+                                  zfsvol_zfs **door,
+                                  zfsvol_error **error);
+
+/**
+ * A door with these rules: the first that chooses a call decides.
+ */
+zfsvol_status zfsvol_fault_new(const zfsvol_zfs *zfs,
+                               const zfsvol_fault_rule *rules,
+                               size_t count,
+                               zfsvol_fault **fault,
+                               zfsvol_error **error);
+
+/**
+ * A handle that goes through the door.
+ */
+zfsvol_status zfsvol_fault_zfs(const zfsvol_fault *fault, zfsvol_zfs **zfs, zfsvol_error **error);
+
+/**
+ * How many calls each rule has let fail so far: `failed` (uint64 array), in the order of the rules.
+ */
+zfsvol_status zfsvol_fault_failed(const zfsvol_fault *fault, zfsvol_nvlist **failed, zfsvol_error **error);
+
+/**
+ * Frees the object; handles that go through the door go on doing so. Does nothing for NULL.
+ */
+void zfsvol_fault_free(zfsvol_fault *fault);
+
+/**
+ * Opens a kernel in this process, made to measure. A pool whose name no pool can have, or that is too small, is left out. The context is released in any case, failure included.
+ */
+zfsvol_status zfsvol_zfs_open_embedded(const zfsvol_embedded_options *options,
+                                       zfsvol_zfs **zfs,
+                                       zfsvol_error **error);
+
+/**
  * Frees an error. Does nothing for NULL.
  */
 void zfsvol_error_free(zfsvol_error *error);
@@ -1088,6 +1643,78 @@ bool zfsvol_error_failure(const zfsvol_error *error, size_t index, zfsvol_failur
  * (string array) are the tags, datasets, paths, the resume token or the device. What there is none of is left out.
  */
 zfsvol_nvlist *zfsvol_error_details(const zfsvol_error *error);
+
+/**
+ * Opens the queue of events, at the oldest that is kept. Fails with `NO_MODULE`, `DENIED`.
+ */
+zfsvol_status zfsvol_events_open(const zfsvol_zfs *zfs, zfsvol_events **events, zfsvol_error **error);
+
+/**
+ * The next event, waiting for it `milliseconds` at most (0: not at all; negative: as long as it takes); NULL when there is none by then, or it was stopped: `eid` (uint64), `class` (string), `time` (int64), `pool`
+ * (string), `pool_guid`, `vdev_guid` (uint64), `payload` (nvlist, the kernel's own).
+ */
+zfsvol_status zfsvol_events_next(const zfsvol_events *events,
+                                 int64_t milliseconds,
+                                 zfsvol_nvlist **event,
+                                 zfsvol_error **error);
+
+/**
+ * How many events were lost, because they were read too late or happened too fast.
+ */
+zfsvol_status zfsvol_events_dropped(const zfsvol_events *events, uint64_t *dropped, zfsvol_error **error);
+
+/**
+ * Goes to behind the event of that `eid`, or to `ZFSVOL_EVENTS_OLDEST` or `ZFSVOL_EVENTS_NEWEST`. Fails with `NOT_FOUND` when there is no such event any more.
+ */
+zfsvol_status zfsvol_events_seek(const zfsvol_events *events,
+                                 uint64_t eid,
+                                 zfsvol_error **error);
+
+/**
+ * Wakes whoever waits for an event, who gets none, now and later. From any thread; does nothing for NULL.
+ */
+void zfsvol_events_stop(const zfsvol_events *events);
+
+/**
+ * Closes the queue. Does nothing for NULL.
+ */
+void zfsvol_events_free(zfsvol_events *events);
+
+/**
+ * Throws away all events that are kept, for everybody; `count` is how many there were (NULL if that does not matter).
+ */
+zfsvol_status zfsvol_events_clear(const zfsvol_zfs *zfs,
+                                  uint64_t *count,
+                                  zfsvol_error **error);
+
+/**
+ * Opens the history of a pool. What goes wrong, `zfsvol_history_next` tells.
+ */
+zfsvol_status zfsvol_history_open(const zfsvol_zfs *zfs,
+                                  zfsvol_str pool,
+                                  zfsvol_history **history,
+                                  zfsvol_error **error);
+
+/**
+ * The next record; NULL when there is none any more: `time` (int64), `kind` (string: `command`, `ioctl`, `internal`, `other`) and `text` (string; of `internal` an nvlist with `name` and `detail`), `host`
+ * (string), `txg` (uint64), `payload` (nvlist). Issues `ZFS_IOC_POOL_GET_HISTORY`. Fails with `NOT_FOUND`, `DENIED`.
+ */
+zfsvol_status zfsvol_history_next(const zfsvol_history *history,
+                                  zfsvol_nvlist **record,
+                                  zfsvol_error **error);
+
+/**
+ * Frees a history. Does nothing for NULL.
+ */
+void zfsvol_history_free(zfsvol_history *history);
+
+/**
+ * The objects with permanent errors: nvlist array `errors` with `dataset_id`, `object`, `blocks` (uint64), `dataset`, `path` (string). Issues `ZFS_IOC_ERROR_LOG`.
+ */
+zfsvol_status zfsvol_pool_error_log(const zfsvol_zfs *zfs,
+                                    zfsvol_str pool,
+                                    zfsvol_nvlist **errors,
+                                    zfsvol_error **error);
 
 /**
  * A key of 32 bytes, `keyformat=raw`. Fails with `INVALID` for any other length.
@@ -1185,6 +1812,183 @@ zfsvol_status zfsvol_names_next(const zfsvol_names *names, zfsvol_buffer *name, 
  * Frees a listing of names. Does nothing for NULL.
  */
 void zfsvol_names_free(zfsvol_names *names);
+
+/**
+ * Opens the node whose root is that dataset and whose UUID is `id` (a text, `8-4-4-4-12` hexadecimal digits). The root is created if it is not there; its
+ * parent must be. The context in the options is released in any case, failure included.
+ *
+ * Fails with `NOT_OWNER` (another node's root), `EXISTS` (no node made it: see `adopt`), `WRONG_TYPE` (a zvol), `INVALID`.
+ */
+zfsvol_status zfsvol_node_open(const zfsvol_zfs *zfs,
+                               zfsvol_str root,
+                               zfsvol_str id,
+                               const zfsvol_node_options *options,
+                               zfsvol_node **node,
+                               zfsvol_error **error);
+
+/**
+ * Frees the handle; what runs with the node goes on. Does nothing for NULL.
+ */
+void zfsvol_node_free(zfsvol_node *node);
+
+/**
+ * What it is: `id`, `root` (string).
+ */
+zfsvol_status zfsvol_node_info(const zfsvol_node *node, zfsvol_nvlist **info, zfsvol_error **error);
+
+/**
+ * The OpenZFS a node is on, as a handle of its own.
+ */
+zfsvol_status zfsvol_node_zfs(const zfsvol_node *node, zfsvol_zfs **zfs, zfsvol_error **error);
+
+/**
+ * Creates a volume, that this node owns. It is not mounted. Its name is `name` or `namespace:name`. `info` is what `zfsvol_volume_get` gives (NULL if it does not matter).
+ *
+ * Fails with `EXISTS`, `INVALID_NAME`, `INVALID_PROPERTY`, `NO_SPACE`, `DENIED`.
+ */
+zfsvol_status zfsvol_volume_create(const zfsvol_node *node,
+                                   zfsvol_str name,
+                                   const zfsvol_volume_spec *spec,
+                                   zfsvol_nvlist **info,
+                                   zfsvol_error **error);
+
+/**
+ * A volume; NULL when there is none of that name: `name`, `dataset`, `id`, `owner` (string), `epoch` (uint64), `state` (string: `owned`, `replica`, `leaving NODE EPOCH`), `kind` (string:
+ * `file_system` with `quota`, or `block` with `size`, `block_size`, `sparse`), `used`, `referenced`, `available`, `written` (uint64), `created` (int64), `origin` (string), `mounted`, `locked`
+ * (boolean), `resume_token` (string).
+ */
+zfsvol_status zfsvol_volume_get(const zfsvol_node *node,
+                                zfsvol_str name,
+                                zfsvol_nvlist **info,
+                                zfsvol_error **error);
+
+/**
+ * All volumes: nvlist arrays `volumes`, as `zfsvol_volume_get` gives each, and `damaged` (`dataset`, `why`), whose ownership cannot be told.
+ */
+zfsvol_status zfsvol_volume_list(const zfsvol_node *node,
+                                 zfsvol_nvlist **volumes,
+                                 zfsvol_error **error);
+
+/**
+ * The dataset of a volume, whether there is one or not; to be freed with `zfsvol_buffer_free`.
+ */
+zfsvol_status zfsvol_volume_dataset(const zfsvol_node *node,
+                                    zfsvol_str name,
+                                    zfsvol_buffer *dataset,
+                                    zfsvol_error **error);
+
+/**
+ * Destroys a volume with its snapshots. `destroyed` says whether there was one (NULL if that does not matter). Fails with `NOT_OWNER`, `BUSY`, and the error says by what.
+ */
+zfsvol_status zfsvol_volume_destroy(const zfsvol_node *node,
+                                    zfsvol_str name,
+                                    bool *destroyed,
+                                    zfsvol_error **error);
+
+/**
+ * Gives a volume another name. Fails with `NOT_FOUND`, `EXISTS`, `NOT_OWNER`, `BUSY`.
+ */
+zfsvol_status zfsvol_volume_rename(const zfsvol_node *node,
+                                   zfsvol_str from,
+                                   zfsvol_str to,
+                                   zfsvol_error **error);
+
+/**
+ * Makes a volume that begins as another one, or as a `snapshot` of it (`ZFSVOL_NONE` for how it is now). `info` as in `zfsvol_volume_create`.
+ */
+zfsvol_status zfsvol_volume_clone(const zfsvol_node *node,
+                                  zfsvol_str from,
+                                  zfsvol_str snapshot,
+                                  zfsvol_str to,
+                                  zfsvol_nvlist **info,
+                                  zfsvol_error **error);
+
+/**
+ * Changes the size of a block device, or the limit of a file system; 0 takes the limit away. Fails with `NOT_OWNER`, `INVALID`, `NO_SPACE`.
+ */
+zfsvol_status zfsvol_volume_resize(const zfsvol_node *node,
+                                   zfsvol_str name,
+                                   uint64_t bytes,
+                                   zfsvol_error **error);
+
+/**
+ * Takes a snapshot of a volume. Fails with `EXISTS`, `NOT_FOUND`, `NOT_OWNER`.
+ */
+zfsvol_status zfsvol_volume_snapshot(const zfsvol_node *node,
+                                     zfsvol_str name,
+                                     zfsvol_str snapshot,
+                                     zfsvol_error **error);
+
+/**
+ * The snapshots of a volume, from oldest to newest: nvlist array `snapshots` with `name`, `guid`, `createtxg`, `created` (int64), `used`, `referenced`, `holds` (uint64), `clones` (string
+ * array).
+ */
+zfsvol_status zfsvol_volume_snapshots(const zfsvol_node *node,
+                                      zfsvol_str name,
+                                      zfsvol_nvlist **snapshots,
+                                      zfsvol_error **error);
+
+/**
+ * Destroys snapshots of a volume, all or none; those that are not there are passed over. Fails with `BUSY`, `NOT_FOUND` (the volume), `NOT_OWNER`.
+ */
+zfsvol_status zfsvol_volume_destroy_snapshots(const zfsvol_node *node,
+                                              zfsvol_str name,
+                                              const zfsvol_str *snapshots,
+                                              size_t count,
+                                              zfsvol_error **error);
+
+/**
+ * Makes a volume what a snapshot of it is; what was written since is lost. Fails with `BUSY` (newer snapshots, or it is in use), `NOT_FOUND`, `NOT_OWNER`.
+ */
+zfsvol_status zfsvol_volume_rollback(const zfsvol_node *node,
+                                     zfsvol_str name,
+                                     zfsvol_str snapshot,
+                                     zfsvol_error **error);
+
+/**
+ * Destroys the snapshots of a volume that a policy does not keep, and nothing that is needed. `policy` has `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly` (uint32) and
+ * `minutes_ahead_of_utc` (int16), each of which can be left out; one that asks for nothing keeps everything. `retained` (NULL if it does not matter): `kept`, by the snapshot's name why
+ * (string arrays), and `destroyed` (string array).
+ */
+zfsvol_status zfsvol_volume_retain(const zfsvol_node *node,
+                                   zfsvol_str name,
+                                   const zfsvol_nvlist *policy,
+                                   zfsvol_nvlist **retained,
+                                   zfsvol_error **error);
+
+/**
+ * Mounts a file system, and says where (to be freed with `zfsvol_buffer_free`; NULL if that does not matter). Mounted already is no failure.
+ */
+zfsvol_status zfsvol_volume_mount(const zfsvol_node *node,
+                                  zfsvol_str name,
+                                  zfsvol_buffer *path,
+                                  zfsvol_error **error);
+
+/**
+ * Unmounts a file system. `unmounted` says whether it was mounted (NULL if that does not matter). Fails with `BUSY`.
+ */
+zfsvol_status zfsvol_volume_unmount(const zfsvol_node *node,
+                                    zfsvol_str name,
+                                    bool *unmounted,
+                                    zfsvol_error **error);
+
+/**
+ * Where a file system is mounted, or would be; to be freed with `zfsvol_buffer_free`. Fails with `INVALID` when it has no mountpoint, `WRONG_TYPE` for a block device.
+ */
+zfsvol_status zfsvol_volume_path(const zfsvol_node *node,
+                                 zfsvol_str name,
+                                 zfsvol_buffer *path,
+                                 zfsvol_error **error);
+
+/**
+ * Opens the block device of a volume; a replica can only be read. The rest is as in `zfsvol_device_open`. Fails with `NOT_OWNER` as well.
+ */
+zfsvol_status zfsvol_volume_open_device(const zfsvol_node *node,
+                                        zfsvol_str name,
+                                        bool writable,
+                                        int64_t milliseconds,
+                                        zfsvol_device **device,
+                                        zfsvol_error **error);
 
 /**
  * Makes an empty list.
@@ -1400,6 +2204,199 @@ zfsvol_status zfsvol_nvlist_unpack(const uint8_t *packed,
                                    size_t len,
                                    zfsvol_nvlist **list,
                                    zfsvol_error **error);
+
+/**
+ * A node of this process as the peer of another: two pools of one machine, and tests.
+ */
+zfsvol_status zfsvol_peer_local(const zfsvol_node *node, zfsvol_peer **peer, zfsvol_error **error);
+
+/**
+ * Frees a peer. Does nothing for NULL.
+ */
+void zfsvol_peer_free(zfsvol_peer *peer);
+
+/**
+ * A limit of so many bytes a second.
+ */
+zfsvol_status zfsvol_bandwidth_new(uint64_t bytes_per_second,
+                                   zfsvol_bandwidth **bandwidth,
+                                   zfsvol_error **error);
+
+/**
+ * Frees a limit; pushes that have it keep to it. Does nothing for NULL.
+ */
+void zfsvol_bandwidth_free(zfsvol_bandwidth *bandwidth);
+
+/**
+ * Brings a peer's copy of a volume up to date, in the background: sends what is missing there.
+ *
+ * Fails, at once or when it is waited for, with `NOT_FOUND`, `NOT_OWNER` (here, or the peer has seen a higher epoch), `DESTINATION_MODIFIED`, `DISCONNECTED`, `CANCELLED`, and as sends and receives do.
+ */
+zfsvol_status zfsvol_volume_push(const zfsvol_node *node,
+                                 zfsvol_str name,
+                                 const zfsvol_peer *peer,
+                                 const zfsvol_push_options *options,
+                                 zfsvol_transfer **transfer,
+                                 zfsvol_error **error);
+
+/**
+ * Hands a volume over to a peer, in the background: pushes, stops writing, pushes the rest, and has the peer own it. There is no moment with two owners; should this process or the
+ * connection die on the way, `zfsvol_volume_recover` says who owns the volume.
+ *
+ * Fails as `zfsvol_volume_push`, and with `BUSY`: it is mounted, and in use.
+ */
+zfsvol_status zfsvol_volume_handoff(const zfsvol_node *node,
+                                    zfsvol_str name,
+                                    const zfsvol_peer *peer,
+                                    const zfsvol_push_options *options,
+                                    zfsvol_transfer **transfer,
+                                    zfsvol_error **error);
+
+/**
+ * Takes a replica over, because whoever calls this knows that its owner is gone. `ownership` (NULL if it does not matter): `id`, `owner`, `epoch`, `state`.
+ *
+ * Fails with `NOT_FOUND`, and as setting properties does.
+ */
+zfsvol_status zfsvol_volume_takeover(const zfsvol_node *node,
+                                     zfsvol_str name,
+                                     zfsvol_nvlist **ownership,
+                                     zfsvol_error **error);
+
+/**
+ * Puts a volume right after something died: asks the peer who owns it, and finishes or undoes. `recovered` (NULL if it does not matter) has `outcome` (string: `nothing`, `handed_over`, `taken_back`,
+ * `superseded`) and, if what this node alone had was kept as a volume of its own, its name `set_aside`.
+ */
+zfsvol_status zfsvol_volume_recover(const zfsvol_node *node,
+                                    zfsvol_str name,
+                                    const zfsvol_peer *peer,
+                                    zfsvol_nvlist **recovered,
+                                    zfsvol_error **error);
+
+/**
+ * The names of all imported pools: string array `pools`. Issues `ZFS_IOC_POOL_CONFIGS`.
+ */
+zfsvol_status zfsvol_pool_names(const zfsvol_zfs *zfs, zfsvol_nvlist **pools, zfsvol_error **error);
+
+/**
+ * The status of all imported pools: nvlist array `pools`, each as `zfsvol_pool_status` gives it.
+ */
+zfsvol_status zfsvol_pool_list(const zfsvol_zfs *zfs, zfsvol_nvlist **pools, zfsvol_error **error);
+
+/**
+ * The status of a pool: `name`, `guid`, `health` (string: `online`, `degraded`, `faulted`, `unavailable`, `offline`, `removed`, `suspended`, `unknown`), `suspended` (string), `size`, `allocated`,
+ * `free`, `freeing`, `fragmentation`, `txg`, `errors`, `read_only`, `root` (nvlist), `spares`, `cache` (nvlist arrays), `scan`, `checkpoint`, `features` (nvlists), `config` (nvlist, the kernel's own).
+ *
+ * A vdev has `kind`, `id`, `guid`, `path`, `class`, `state`, `reason`, `stats` (nvlist) and `children` (nvlist array). Issues `ZFS_IOC_POOL_STATS`. Fails with `NOT_FOUND`.
+ */
+zfsvol_status zfsvol_pool_status(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 zfsvol_nvlist **status,
+                                 zfsvol_error **error);
+
+/**
+ * All properties of a pool, as `zfsvol_property_list` gives those of a dataset. Issues `ZFS_IOC_POOL_GET_PROPS`.
+ */
+zfsvol_status zfsvol_pool_properties(const zfsvol_zfs *zfs,
+                                     zfsvol_str pool,
+                                     zfsvol_nvlist **properties,
+                                     zfsvol_error **error);
+
+/**
+ * Sets properties of a pool. Issues `ZFS_IOC_POOL_SET_PROPS` once. Fails with `INVALID_PROPERTY`, `NOT_FOUND`, `DENIED`.
+ */
+zfsvol_status zfsvol_pool_set_properties(const zfsvol_zfs *zfs,
+                                         zfsvol_str pool,
+                                         const zfsvol_nvlist *properties,
+                                         zfsvol_error **error);
+
+/**
+ * Destroys a pool and everything in it. Fails with `BUSY`, `NOT_FOUND`.
+ */
+zfsvol_status zfsvol_pool_destroy(const zfsvol_zfs *zfs, zfsvol_str pool, zfsvol_error **error);
+
+/**
+ * Exports a pool. Fails with `BUSY`, `NOT_FOUND`, `IN_PROGRESS`.
+ */
+zfsvol_status zfsvol_pool_export(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 zfsvol_export how,
+                                 zfsvol_error **error);
+
+/**
+ * Has everything that was written so far on disk when it returns; `force` also where nothing was. Issues `ZFS_IOC_POOL_SYNC`.
+ */
+zfsvol_status zfsvol_pool_sync(const zfsvol_zfs *zfs,
+                               zfsvol_str pool,
+                               bool force,
+                               zfsvol_error **error);
+
+/**
+ * Opens the devices of a pool anew; `restart_scrub` starts a scrub that runs from the beginning. Issues `ZFS_IOC_POOL_REOPEN`.
+ */
+zfsvol_status zfsvol_pool_reopen(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 bool restart_scrub,
+                                 zfsvol_error **error);
+
+/**
+ * Takes a checkpoint of a pool. Issues `ZFS_IOC_POOL_CHECKPOINT`. Fails with `EXISTS`, `IN_PROGRESS`.
+ */
+zfsvol_status zfsvol_pool_checkpoint(const zfsvol_zfs *zfs, zfsvol_str pool, zfsvol_error **error);
+
+/**
+ * Discards the checkpoint of a pool. Issues `ZFS_IOC_POOL_DISCARD_CHECKPOINT`. Fails with `NOT_FOUND`, `IN_PROGRESS`.
+ */
+zfsvol_status zfsvol_pool_discard_checkpoint(const zfsvol_zfs *zfs,
+                                             zfsvol_str pool,
+                                             zfsvol_error **error);
+
+/**
+ * Starts, pauses or stops a scrub. Issues `ZFS_IOC_POOL_SCRUB`, or `ZFS_IOC_POOL_SCAN`. Fails with `IN_PROGRESS`, `NOT_FOUND`, `UNSUPPORTED`.
+ */
+zfsvol_status zfsvol_pool_scrub(const zfsvol_zfs *zfs,
+                                zfsvol_str pool,
+                                zfsvol_scrub scrub,
+                                zfsvol_error **error);
+
+/**
+ * Waits until an activity of a pool is over; with `vdev`, not 0, that of one device. `waited` says whether there was anything to wait for (NULL if that does not
+ * matter). Issues `ZFS_IOC_WAIT`; cannot be cancelled.
+ */
+zfsvol_status zfsvol_pool_wait(const zfsvol_zfs *zfs,
+                               zfsvol_str pool,
+                               zfsvol_activity activity,
+                               uint64_t vdev,
+                               bool *waited,
+                               zfsvol_error **error);
+
+/**
+ * The boot environment of a pool, as its nvlist is. Issues `ZFS_IOC_GET_BOOTENV`.
+ */
+zfsvol_status zfsvol_pool_bootenv(const zfsvol_zfs *zfs,
+                                  zfsvol_str pool,
+                                  zfsvol_nvlist **environment,
+                                  zfsvol_error **error);
+
+/**
+ * Replaces the boot environment of a pool. Issues `ZFS_IOC_SET_BOOTENV`.
+ */
+zfsvol_status zfsvol_pool_set_bootenv(const zfsvol_zfs *zfs,
+                                      zfsvol_str pool,
+                                      const zfsvol_nvlist *environment,
+                                      zfsvol_error **error);
+
+/**
+ * Runs a channel program, a script in Lua, on a pool: all it changes is changed in one transaction group. `result` is an nvlist with the pair `return`, of whatever type the
+ * program returned; empty when it returned nothing. Issues `ZFS_IOC_CHANNEL_PROGRAM` once.
+ *
+ * Fails with `PROGRAM_FAILED`, and its own message; `DENIED`; `NOT_FOUND`; `TOO_LARGE`.
+ */
+zfsvol_status zfsvol_pool_program(const zfsvol_zfs *zfs,
+                                  zfsvol_str pool,
+                                  zfsvol_str script,
+                                  const zfsvol_program_options *options,
+                                  zfsvol_nvlist **result,
+                                  zfsvol_error **error);
 
 /**
  * All properties of a dataset, snapshot or bookmark: by its name an nvlist with `value` (uint64 for numbers, sizes and ratios, which are hundredths; string for words and
@@ -1816,6 +2813,128 @@ zfsvol_status zfsvol_bookmark_redact(const zfsvol_zfs *zfs,
  * The word for a status: `not found`. For a number that is not known, `unknown`.
  */
 zfsvol_str zfsvol_status_name(zfsvol_status status);
+
+/**
+ * Whether a stream in memory is sound, and what it consists of: `big_endian` (boolean), `package`, `first`, `last` (nvlists, the begin records), `streams`, `bytes` (uint64), and `counts` (nvlist), by the
+ * kind of record `records` and `payload_bytes`.
+ *
+ * Every checksum is right, all records are there and in order, and nothing follows. Fails with `STREAM_DAMAGED`, `STREAM_TRUNCATED`.
+ */
+zfsvol_status zfsvol_stream_verify(const uint8_t *stream,
+                                   size_t len,
+                                   zfsvol_nvlist **summary,
+                                   zfsvol_error **error);
+
+/**
+ * The same of a stream that a descriptor gives, read to its end. The descriptor stays the caller's. `summary` can be NULL.
+ */
+zfsvol_status zfsvol_stream_verify_fd(int32_t fd,
+                                      zfsvol_nvlist **summary,
+                                      zfsvol_error **error);
+
+/**
+ * A verifier that has seen nothing yet.
+ */
+zfsvol_status zfsvol_verifier_new(zfsvol_verifier **verifier, zfsvol_error **error);
+
+/**
+ * The next piece of the stream. Fails with `STREAM_DAMAGED` at the first thing that is wrong.
+ */
+zfsvol_status zfsvol_verifier_feed(const zfsvol_verifier *verifier,
+                                   const uint8_t *data,
+                                   size_t len,
+                                   zfsvol_error **error);
+
+/**
+ * What has come so far, as `zfsvol_stream_verify` has it.
+ */
+zfsvol_status zfsvol_verifier_progress(const zfsvol_verifier *verifier,
+                                       zfsvol_nvlist **summary,
+                                       zfsvol_error **error);
+
+/**
+ * The stream has come to its end: whether it is sound, as `zfsvol_stream_verify`. Uses the verifier up.
+ */
+zfsvol_status zfsvol_verifier_finish(const zfsvol_verifier *verifier,
+                                     zfsvol_nvlist **summary,
+                                     zfsvol_error **error);
+
+/**
+ * Frees a verifier. Does nothing for NULL.
+ */
+void zfsvol_verifier_free(zfsvol_verifier *verifier);
+
+/**
+ * Reads a stream that a callback gives. The context is released when the object is freed, or at once if this fails.
+ */
+zfsvol_status zfsvol_records_open(const zfsvol_reader *reader,
+                                  zfsvol_records **records,
+                                  zfsvol_error **error);
+
+/**
+ * Reads a stream that a descriptor gives. The descriptor is duplicated.
+ */
+zfsvol_status zfsvol_records_open_fd(int32_t fd, zfsvol_records **records, zfsvol_error **error);
+
+/**
+ * The next record; NULL when all have come and the stream is sound: `index`, `offset` (uint64), `part` (string: `package_head`, `stream`, `package_end`), `kind` (string: `BEGIN`, `OBJECT`, `WRITE`, ...), `text` (string,
+ * as `zstream dump` prints it), `payload_bytes` (uint64), and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
+ *
+ * Fails as `zfsvol_stream_verify`.
+ */
+zfsvol_status zfsvol_records_next(const zfsvol_records *records,
+                                  bool payloads,
+                                  zfsvol_nvlist **record,
+                                  zfsvol_error **error);
+
+/**
+ * Frees a reader, at its end or not. Does nothing for NULL.
+ */
+void zfsvol_records_free(zfsvol_records *records);
+
+/**
+ * Copies a stream with its blocks as they are uncompressed. Both contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_verify`, and with what writing failed with.
+ */
+zfsvol_status zfsvol_stream_decompress(const zfsvol_reader *from,
+                                       const zfsvol_writer *to,
+                                       zfsvol_error **error);
+
+/**
+ * Copies a stream with its blocks compressed by that algorithm (`lz4`, `zle`, `gzip-6`, ...). Both contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_decompress`, and with `INVALID` for an algorithm that there is not.
+ */
+zfsvol_status zfsvol_stream_recompress(const zfsvol_reader *from,
+                                       const zfsvol_writer *to,
+                                       zfsvol_str compression,
+                                       zfsvol_error **error);
+
+/**
+ * Copies a stream without the blocks that begin at `offset` of `object`; `dropped` is how many these were (NULL if that does not matter). Both contexts are released in any case.
+ */
+zfsvol_status zfsvol_stream_drop_record(const zfsvol_reader *from,
+                                        const zfsvol_writer *to,
+                                        uint64_t object,
+                                        uint64_t offset,
+                                        uint64_t *dropped,
+                                        zfsvol_error **error);
+
+/**
+ * What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32). Fails with `INVALID`.
+ */
+zfsvol_status zfsvol_token_decode(zfsvol_str token,
+                                  zfsvol_nvlist **fields,
+                                  zfsvol_error **error);
+
+/**
+ * Copies a stream through, verifying it on the way, as `tee` with a check. Both contexts are released in any case; `summary` can be NULL.
+ */
+zfsvol_status zfsvol_stream_copy(const zfsvol_reader *from,
+                                 const zfsvol_writer *to,
+                                 zfsvol_nvlist **summary,
+                                 zfsvol_error **error);
 
 /**
  * How far a transfer is. Issues no ioctl. Fails with `CONSUMED` when somebody has waited for its end.

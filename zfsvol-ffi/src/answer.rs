@@ -30,3 +30,10 @@ pub(crate) fn texts<T: AsRef<[u8]>>(name: &str, all: impl IntoIterator<Item = T>
     list.insert(name, Value::StringArray(all));
     list
 }
+
+/// A list of one pair: an array of numbers.
+pub(crate) fn numbers(name: &str, all: Vec<u64>) -> NvList {
+    let mut list = NvList::new();
+    list.insert(name, all);
+    list
+}

@@ -1,11 +1,14 @@
 //! What every exported function goes through: `boundary!`, and the [`Caller`] it hands to the function's body.
 //!
-//! A panic ends here, as a status. A pointer is looked at here and in [`handle`](crate::handle) only, by the methods of [`Caller`]: whoever has one is
+//! A panic ends here, as a status. A pointer is looked at here and in [`handle`] only, by the methods of [`Caller`]: whoever has one is
 //! within a call from C, whose caller has promised what the top of the header says.
 
 use std::any::Any;
+use std::ffi::OsStr;
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -104,7 +107,7 @@ impl<T> Out<T> {
 /// # Safety
 /// The type is `repr(C)`, its first field is `size: usize`, and it is valid for any bytes that a C caller can make of its fields, zeros
 /// among them.
-pub unsafe trait Sized_: Copy {
+pub unsafe trait Growing: Copy {
     /// What the options are called in messages.
     const NAME: &'static str;
 }
@@ -266,15 +269,32 @@ impl Caller {
         self.array(texts, count)?.iter().map(|text| self.text(*text)).collect()
     }
 
+    /// A path: any bytes but NUL.
+    ///
+    /// # Errors
+    /// When the pointer is NULL and the length is not 0.
+    pub(crate) fn path(&self, path: zfsvol_str) -> Result<PathBuf, Fault> {
+        let bytes = self.bytes(path.ptr.cast(), path.len)?;
+        Ok(PathBuf::from(OsStr::from_bytes(bytes)))
+    }
+
+    /// A path that may be left out, by a NULL pointer.
+    ///
+    /// # Errors
+    /// As [`Self::path`].
+    pub(crate) fn optional_path(&self, path: zfsvol_str) -> Result<Option<PathBuf>, Fault> {
+        if path.ptr.is_null() && path.len == 0 { Ok(None) } else { self.path(path).map(Some) }
+    }
+
     /// Options that may grow. NULL is the default, all zeros. What an older caller's struct does not have is zeros; what a newer one's has beyond
     /// ours must be zeros, or it asks for something that is not known here.
     ///
     /// # Errors
     /// When the size is none, or what is beyond ours is not all zeros.
-    pub(crate) fn options<T: Sized_>(&self, options: *const T) -> Result<T, Fault> {
+    pub(crate) fn options<T: Growing>(&self, options: *const T) -> Result<T, Fault> {
         let mut copy = MaybeUninit::<T>::zeroed();
         if options.is_null() {
-            // SAFETY: `Sized_` promises that zeros are a `T`.
+            // SAFETY: `Growing` promises that zeros are a `T`.
             return Ok(unsafe { copy.assume_init() });
         }
         let size = self.size_of(options)?;
@@ -288,7 +308,7 @@ impl Caller {
         let room = copy.as_mut_ptr().cast::<u8>();
         // SAFETY: `known` is at most as long as a `T`, and in another place.
         unsafe { room.copy_from_nonoverlapping(known.as_ptr(), known.len()) };
-        // SAFETY: `Sized_` promises that what a C caller makes is a `T`, with zeros for what was missing.
+        // SAFETY: `Growing` promises that what a C caller makes is a `T`, with zeros for what was missing.
         Ok(unsafe { copy.assume_init() })
     }
 
@@ -296,7 +316,7 @@ impl Caller {
     ///
     /// # Errors
     /// When it is NULL or its size is none.
-    pub(crate) fn fill<T: Sized_>(&self, place: *mut T, answer: T) -> Result<(), Fault> {
+    pub(crate) fn fill<T: Growing>(&self, place: *mut T, answer: T) -> Result<(), Fault> {
         if place.is_null() {
             return Err(Fault::null(T::NAME));
         }
@@ -315,13 +335,13 @@ impl Caller {
     }
 
     /// The size that a struct says it has.
-    fn size_of<T: Sized_>(&self, value: *const T) -> Result<usize, Fault> {
+    fn size_of<T: Growing>(&self, value: *const T) -> Result<usize, Fault> {
         let wrong =
             |reason: String| Fault::new(status::ZFSVOL_STATUS_INVALID, "read options", reason);
         if !value.is_aligned() {
             return Err(wrong(format!("{} is not aligned", T::NAME)));
         }
-        // SAFETY: `Sized_`: it begins with its size, which the caller has set.
+        // SAFETY: `Growing`: it begins with its size, which the caller has set.
         let size = unsafe { value.cast::<usize>().read() };
         // A page: far more than options ever have, and few enough to look at for zeros.
         const SIZE_MAX: usize = 4096;
@@ -365,7 +385,7 @@ mod tests {
     }
 
     // SAFETY: numbers only, and the size first.
-    unsafe impl Sized_ for Options {
+    unsafe impl Growing for Options {
         const NAME: &'static str = "the options";
     }
 

@@ -1,6 +1,6 @@
 //! Handles: what C owns, behind pointers to types that it cannot look into. Every cast of one is in this file.
 //!
-//! Behind a handle is a [`Shell`]: a tag that says which kind it is of, and the value. The tag costs a word and a comparison, and makes a status of a handle
+//! Behind a handle is a `Shell`: a tag that says which kind it is of, and the value. The tag costs a word and a comparison, and makes a status of a handle
 //! of another kind, which C's compiler sees and Python's ctypes does not.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::boundary::Caller;
 use crate::error::Fault;
 use crate::status;
 
-/// A kind of object that C owns. The type itself is never made: pointers to it are pointers to a [`Shell`] of its value.
+/// A kind of object that C owns. The type itself is never made: pointers to it are pointers to a `Shell` of its value.
 pub trait Object: Sized {
     /// What is behind its handles.
     type Value: Send + 'static;
@@ -83,6 +83,13 @@ pub(crate) fn free<O: Object>(_: &Caller, handle: *mut O) -> Result<(), Fault> {
     // SAFETY: made by `Box::into_raw` in `give`, and the caller's contract: freed once, and not used afterwards.
     drop(unsafe { Box::from_raw(shell) });
     Ok(())
+}
+
+/// Frees what was only lent to a callback.
+pub(crate) fn take_back<O: Object>(handle: *mut O) {
+    let shell = handle.cast::<Shell<O::Value>>();
+    // SAFETY: only called with what `give` has just made, which the callback was told not to free.
+    drop(unsafe { Box::from_raw(shell) });
 }
 
 /// Something that is used up by some call: a stream that is given to a transfer. The handle stays, and is freed as any other.

@@ -36,7 +36,7 @@ pub struct zfsvol_writer {
 /// A context that C gave, which is released once.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) pointer: *mut c_void,
+    pointer: *mut c_void,
     release: Option<unsafe extern "C" fn(context: *mut c_void)>,
 }
 
@@ -51,6 +51,11 @@ impl Context {
         release: Option<unsafe extern "C" fn(context: *mut c_void)>,
     ) -> Self {
         Self { pointer, release }
+    }
+
+    /// What C gave. A method, so that a closure that calls it has the whole context, and releases it.
+    pub(crate) fn pointer(&self) -> *mut c_void {
+        self.pointer
     }
 }
 
@@ -73,7 +78,8 @@ pub(crate) struct FromC {
 impl Read for FromC {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // SAFETY: C gave the function for this context; the buffer has so many bytes.
-        let count = unsafe { (self.read)(self.context.pointer, buffer.as_mut_ptr(), buffer.len()) };
+        let count =
+            unsafe { (self.read)(self.context.pointer(), buffer.as_mut_ptr(), buffer.len()) };
         moved(count, buffer.len())
     }
 }
@@ -88,7 +94,7 @@ pub(crate) struct ToC {
 impl Write for ToC {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         // SAFETY: C gave the function for this context; there are so many bytes.
-        let count = unsafe { (self.write)(self.context.pointer, data.as_ptr(), data.len()) };
+        let count = unsafe { (self.write)(self.context.pointer(), data.as_ptr(), data.len()) };
         moved(count, data.len())
     }
 

@@ -7,7 +7,7 @@ use zfsvol_core::property::DatasetTypes;
 use zfsvol_core::zfs::{List, Listing, Names};
 
 use crate::answer;
-use crate::boundary::{Caller, Sized_};
+use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
 use crate::nvlist::zfsvol_nvlist;
@@ -54,7 +54,7 @@ pub struct zfsvol_list_options {
 }
 
 // SAFETY: `repr(C)` with the size first; numbers, pointers and C's `bool`s, which zeros are too.
-unsafe impl Sized_ for zfsvol_list_options {
+unsafe impl Growing for zfsvol_list_options {
     const NAME: &'static str = "zfsvol_list_options";
 }
 

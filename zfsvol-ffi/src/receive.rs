@@ -7,7 +7,7 @@ use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{CancelHandle, ReceiveOptions, ReceiveStream};
 
 use crate::answer;
-use crate::boundary::{Caller, Sized_};
+use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
 use crate::io::zfsvol_reader;
@@ -45,7 +45,7 @@ pub struct zfsvol_receive_options {
 }
 
 // SAFETY: `repr(C)` with the size first; numbers, pointers and C's `bool`s, which zeros are too.
-unsafe impl Sized_ for zfsvol_receive_options {
+unsafe impl Growing for zfsvol_receive_options {
     const NAME: &'static str = "zfsvol_receive_options";
 }
 

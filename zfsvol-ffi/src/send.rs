@@ -8,7 +8,7 @@ use zfsvol_core::zfs::{CancelHandle, ResumePoint, SendBase, SendOptions, SendStr
 use zfsvol_core::{Bytes, DatasetName, EntityName, SnapshotName};
 
 use crate::answer;
-use crate::boundary::{Caller, Sized_};
+use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
 use crate::io::zfsvol_writer;
@@ -54,7 +54,7 @@ pub struct zfsvol_send_options {
 }
 
 // SAFETY: `repr(C)` with the size first; numbers, pointers and a C `bool`, which zeros are too.
-unsafe impl Sized_ for zfsvol_send_options {
+unsafe impl Growing for zfsvol_send_options {
     const NAME: &'static str = "zfsvol_send_options";
 }
 

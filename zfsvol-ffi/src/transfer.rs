@@ -5,10 +5,11 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use zfsvol_core::nvlist::NvList;
+use zfsvol_core::volume::{Job, JobProgress, Phase, Pushed};
 use zfsvol_core::zfs::{Received, Sent, Transfer};
 
 use crate::answer;
-use crate::boundary::{Sized_, wait};
+use crate::boundary::{Growing, wait};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, consumed};
 use crate::nvlist::zfsvol_nvlist;
@@ -33,6 +34,7 @@ pub struct Running(RwLock<Option<Work>>);
 pub(crate) enum Work {
     Send(Transfer<Sent>),
     Receive(Transfer<Received>),
+    Push(Job<Pushed>),
 }
 
 impl fmt::Debug for Running {
@@ -58,6 +60,7 @@ impl Work {
         match self {
             Self::Send(transfer) => of_transfer(transfer.progress()),
             Self::Receive(transfer) => of_transfer(transfer.progress()),
+            Self::Push(job) => of_job(&job.progress()),
         }
     }
 
@@ -65,6 +68,7 @@ impl Work {
         match self {
             Self::Send(transfer) => transfer.cancel(),
             Self::Receive(transfer) => transfer.cancel(),
+            Self::Push(job) => job.cancel(),
         }
     }
 
@@ -72,6 +76,7 @@ impl Work {
         match self {
             Self::Send(transfer) => transfer.wait_for(most),
             Self::Receive(transfer) => transfer.wait_for(most),
+            Self::Push(job) => job.wait_for(most),
         }
     }
 
@@ -79,7 +84,23 @@ impl Work {
         match self {
             Self::Send(transfer) => answer::list(&transfer.wait()?),
             Self::Receive(transfer) => answer::list(&transfer.wait()?),
+            Self::Push(job) => answer::list(&job.wait()?),
         }
+    }
+}
+
+fn of_job(progress: &JobProgress) -> zfsvol_progress {
+    zfsvol_progress {
+        size: size_of::<zfsvol_progress>(),
+        bytes: progress.bytes.get(),
+        total: progress.total.get(),
+        phase: match progress.phase {
+            Phase::Comparing => ZFSVOL_PHASE_COMPARING,
+            Phase::Settling => ZFSVOL_PHASE_SETTLING,
+            // What a later phase is called does not matter to who waits for bytes.
+            _ => ZFSVOL_PHASE_SENDING,
+        },
+        finished: progress.finished,
     }
 }
 
@@ -110,7 +131,7 @@ pub struct zfsvol_progress {
 }
 
 // SAFETY: `repr(C)` with the size first; numbers, and a C `bool`, which zeros are too.
-unsafe impl Sized_ for zfsvol_progress {
+unsafe impl Growing for zfsvol_progress {
     const NAME: &'static str = "zfsvol_progress";
 }
 

@@ -1,0 +1,322 @@
+//! Streams as data, with no kernel: verified, read record by record, transformed; and resume tokens.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use zfsvol_core::nvlist::{NvList, Value};
+use zfsvol_core::stream::{
+    self, Compression, Part, ReadSource, Record, ResumeToken, StreamReader, Verifier,
+};
+
+use crate::answer;
+use crate::boundary::Caller;
+use crate::error::{Fault, zfsvol_error};
+use crate::handle::{Object, Slot};
+use crate::io::{FromC, ToC, zfsvol_reader, zfsvol_writer};
+use crate::nvlist::zfsvol_nvlist;
+use crate::status::zfsvol_status;
+use crate::view::zfsvol_str;
+
+/// Whether a stream in memory is sound, and what it consists of: `big_endian` (boolean), `package`, `first`, `last` (nvlists, the begin records), `streams`, `bytes` (uint64), and `counts` (nvlist), by the
+/// kind of record `records` and `payload_bytes`.
+///
+/// Every checksum is right, all records are there and in order, and nothing follows. Fails with `STREAM_DAMAGED`, `STREAM_TRUNCATED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_stream_verify(
+    stream: *const u8,
+    len: usize,
+    summary: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let found = stream::verify_bytes(caller.bytes(stream, len)?)?;
+        give_summary(caller, summary, &found)?;
+    })
+}
+
+/// The same of a stream that a descriptor gives, read to its end. The descriptor stays the caller's. `summary` can be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_stream_verify_fd(
+    fd: i32,
+    summary: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let found = stream::verify(File::from(caller.descriptor(fd)?))?;
+        give_summary(caller, summary, &found)?;
+    })
+}
+
+/// Verifies a stream that comes in pieces, cut anywhere. By one thread at a time; others wait.
+#[derive(Debug)]
+pub struct zfsvol_verifier {
+    _private: [u8; 0],
+}
+
+impl Object for zfsvol_verifier {
+    type Value = Slot<Verifier>;
+    const NAME: &'static str = "zfsvol_verifier";
+}
+
+/// A verifier that has seen nothing yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_verifier_new(
+    verifier: *mut *mut zfsvol_verifier,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        caller.out(verifier)?.set(zfsvol_verifier::give(Slot::new(Verifier::new())));
+    })
+}
+
+/// The next piece of the stream. Fails with `STREAM_DAMAGED` at the first thing that is wrong.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_verifier_feed(
+    verifier: *const zfsvol_verifier,
+    data: *const u8,
+    len: usize,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let data = caller.bytes(data, len)?;
+        caller.get(verifier)?.with(|verifier| verifier.feed(data))??;
+    })
+}
+
+/// What has come so far, as `zfsvol_stream_verify` has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_verifier_progress(
+    verifier: *const zfsvol_verifier,
+    summary: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let list = caller.get(verifier)?.with(|verifier| answer::list(verifier.progress()))??;
+        caller.out(summary)?.set(zfsvol_nvlist::give(list));
+    })
+}
+
+/// The stream has come to its end: whether it is sound, as `zfsvol_stream_verify`. Uses the verifier up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_verifier_finish(
+    verifier: *const zfsvol_verifier,
+    summary: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let found = caller.get(verifier)?.take()?.finish()?;
+        give_summary(caller, summary, &found)?;
+    })
+}
+
+/// Frees a verifier. Does nothing for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_verifier_free(verifier: *mut zfsvol_verifier) {
+    boundary!(or(), |caller| caller.free(verifier)?);
+}
+
+/// Reads a stream record by record, and verifies it on the way. By one thread at a time; others wait.
+#[derive(Debug)]
+pub struct zfsvol_records {
+    _private: [u8; 0],
+}
+
+impl Object for zfsvol_records {
+    type Value = Slot<StreamReader<ReadSource<Box<dyn Read + Send>>>>;
+    const NAME: &'static str = "zfsvol_records";
+}
+
+/// Reads a stream that a callback gives. The context is released when the object is freed, or at once if this fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_records_open(
+    reader: *const zfsvol_reader,
+    records: *mut *mut zfsvol_records,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let reader: FromC = caller.reader(reader)?;
+        let out = caller.out(records)?;
+        let reader: Box<dyn Read + Send> = Box::new(reader);
+        out.set(zfsvol_records::give(Slot::new(StreamReader::new(reader))));
+    })
+}
+
+/// Reads a stream that a descriptor gives. The descriptor is duplicated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_records_open_fd(
+    fd: i32,
+    records: *mut *mut zfsvol_records,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(records)?;
+        let reader: Box<dyn Read + Send> = Box::new(File::from(caller.descriptor(fd)?));
+        out.set(zfsvol_records::give(Slot::new(StreamReader::new(reader))));
+    })
+}
+
+/// The next record; NULL when all have come and the stream is sound: `index`, `offset` (uint64), `part` (string: `package_head`, `stream`, `package_end`), `kind` (string: `BEGIN`, `OBJECT`, `WRITE`, ...), `text` (string,
+/// as `zstream dump` prints it), `payload_bytes` (uint64), and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
+///
+/// Fails as `zfsvol_stream_verify`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_records_next(
+    records: *const zfsvol_records,
+    payloads: bool,
+    record: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(record)?;
+        let next = caller.get(records)?.with(|reader| -> Result<Option<NvList>, Fault> {
+            let Some(frame) = reader.next_frame()? else { return Ok(None) };
+            let mut list = NvList::new();
+            list.insert("index", frame.index)
+                .insert("offset", frame.offset)
+                .insert(
+                    "part",
+                    match frame.part {
+                        Part::PackageHead => "package_head",
+                        Part::Stream => "stream",
+                        Part::PackageEnd => "package_end",
+                    },
+                )
+                .insert("kind", frame.record.record_type().name())
+                .insert("text", frame.record.to_string())
+                .insert("payload_bytes", frame.record.payload_bytes());
+            if let Some(object) = Record::object(frame.record) {
+                list.insert("object", object);
+            }
+            if payloads {
+                list.insert("payload", Value::ByteArray(frame.payload.to_vec()));
+            }
+            Ok(Some(list))
+        })??;
+        out.set(next.map_or(std::ptr::null_mut(), zfsvol_nvlist::give));
+    })
+}
+
+/// Frees a reader, at its end or not. Does nothing for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_records_free(records: *mut zfsvol_records) {
+    boundary!(or(), |caller| caller.free(records)?);
+}
+
+/// Copies a stream with its blocks as they are uncompressed. Both contexts are released in any case.
+///
+/// Fails as `zfsvol_stream_verify`, and with what writing failed with.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_stream_decompress(
+    from: *const zfsvol_reader,
+    to: *const zfsvol_writer,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let (reader, writer) = ends(caller, from, to)?;
+        stream::decompress(&mut StreamReader::new(reader), writer)?.flush()?;
+    })
+}
+
+/// Copies a stream with its blocks compressed by that algorithm (`lz4`, `zle`, `gzip-6`, ...). Both contexts are released in any case.
+///
+/// Fails as `zfsvol_stream_decompress`, and with `INVALID` for an algorithm that there is not.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_stream_recompress(
+    from: *const zfsvol_reader,
+    to: *const zfsvol_writer,
+    compression: zfsvol_str,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let (reader, writer) = ends(caller, from, to)?;
+        let word = caller.text(compression)?;
+        let compression =
+            (0..=u8::MAX).map(Compression).find(|one| one.name() == Some(word)).ok_or_else(
+                || Fault::invalid("compress with", "there is no such algorithm").with_target(word),
+            )?;
+        stream::recompress(&mut StreamReader::new(reader), writer, compression)?.flush()?;
+    })
+}
+
+/// Copies a stream without the blocks that begin at `offset` of `object`; `dropped` is how many these were (NULL if that does not matter). Both contexts are released in any case.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_stream_drop_record(
+    from: *const zfsvol_reader,
+    to: *const zfsvol_writer,
+    object: u64,
+    offset: u64,
+    dropped: *mut u64,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let (reader, writer) = ends(caller, from, to)?;
+        let count = stream::drop_record(&mut StreamReader::new(reader), writer, object, offset)?;
+        if !dropped.is_null() {
+            caller.out(dropped)?.set(count);
+        }
+    })
+}
+
+/// What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32). Fails with `INVALID`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_token_decode(
+    token: zfsvol_str,
+    fields: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(fields)?;
+        let token: ResumeToken = caller.text(token)?.parse()?;
+        out.set(zfsvol_nvlist::give(answer::list(&token)?));
+    })
+}
+
+/// Copies a stream through, verifying it on the way, as `tee` with a check. Both contexts are released in any case; `summary` can be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_stream_copy(
+    from: *const zfsvol_reader,
+    to: *const zfsvol_writer,
+    summary: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let (mut reader, mut writer) = ends(caller, from, to)?;
+        let mut verifier = Verifier::new();
+        // As much as verifying reads at once.
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = match reader.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                count => count?,
+            };
+            let piece = buffer.get(..count).unwrap_or_default();
+            if piece.is_empty() {
+                break;
+            }
+            verifier.feed(piece)?;
+            writer.write_all(piece)?;
+        }
+        give_summary(caller, summary, &verifier.finish()?)?;
+    })
+}
+
+/// Both ends; the contexts of both are released whatever happens.
+fn ends(
+    caller: &Caller,
+    from: *const zfsvol_reader,
+    to: *const zfsvol_writer,
+) -> Result<(FromC, ToC), Fault> {
+    let (reader, writer) = (caller.reader(from), caller.writer(to));
+    Ok((reader?, writer?))
+}
+
+fn give_summary(
+    caller: &Caller,
+    place: *mut *mut zfsvol_nvlist,
+    summary: &stream::Summary,
+) -> Result<(), Fault> {
+    if !place.is_null() {
+        caller.out(place)?.set(zfsvol_nvlist::give(answer::list(summary)?));
+    }
+    Ok(())
+}
