@@ -15,6 +15,7 @@ const NOT_BY_NAME: &[(&str, &str)] = &[
     ("embedded", "zfsvol_zfs_open with 'embedded:' does it"),
     ("list_all", "zfsvol_listing_next gives the same one by one"),
     ("batch", "not yet: many volumes at once"),
+    ("serve", "not yet: peers over byte streams"),
     ("mount", "not yet: zfsvol_volume_mount mounts volumes; mounts of other datasets follow"),
     ("mount_snapshot", "not yet: mounts"),
     ("mount_tree", "not yet: mounts"),
