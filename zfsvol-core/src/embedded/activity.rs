@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::{Pool, Result, State, unsigned};
+use super::store::codec::{Malformed, Reader, Writer};
 use super::vdev::LabelState;
 use super::vdev::state::DEGRADED;
 use crate::kernel::{Cmd, Errno};
@@ -215,6 +216,67 @@ impl Activity {
     }
 }
 
+impl Activity {
+    /// As it is kept in a directory; see `engine/stored.rs`. The pool of a checkpoint is kept as a pool: it is known by its number here.
+    pub(super) fn put(&self, out: &mut Writer) {
+        let Self { scan, checkpoint, bootenv, initialized, trimmed } = self;
+        out.option(*scan, |out, scan| {
+            let Scan { kind, state, started, resumed, ended, paused, bytes } = scan;
+            for number in [kind, state, started, resumed, ended, bytes] {
+                out.number(number);
+            }
+            out.option(paused, Writer::number);
+        });
+        out.option(checkpoint.as_ref(), |out, Checkpoint { time, pool }| {
+            out.number(*time);
+            out.number(pool.guid);
+        });
+        out.option(bootenv.as_ref(), Writer::nvlist);
+        for devices in [initialized, trimmed] {
+            out.list(devices.iter(), |out, (guid, Progress { state, changed })| {
+                out.number(*guid);
+                out.number(*state);
+                out.number(*changed);
+            });
+        }
+    }
+
+    /// The same, read; with when a checkpoint was made, and the number of its pool.
+    pub(super) fn take(
+        input: &mut Reader<'_>,
+    ) -> std::result::Result<(Self, Option<(u64, u64)>), Malformed> {
+        let scan = input.option(|input| {
+            Ok(Scan {
+                kind: input.number()?,
+                state: input.number()?,
+                started: input.number()?,
+                resumed: input.number()?,
+                ended: input.number()?,
+                bytes: input.number()?,
+                paused: input.option(Reader::number)?,
+            })
+        })?;
+        let checkpoint = input.option(|input| Ok((input.number()?, input.number()?)))?;
+        let bootenv = input.option(Reader::nvlist)?;
+        let device = |input: &mut Reader<'_>| {
+            let guid = input.number()?;
+            Ok((guid, Progress { state: input.number()?, changed: input.number()? }))
+        };
+        let (initialized, trimmed) = (input.list(device)?, input.list(device)?);
+        Ok((Self { scan, checkpoint: None, bootenv, initialized, trimmed }, checkpoint))
+    }
+
+    /// The pool as it was, if there is a checkpoint.
+    pub(super) fn checkpointed(&self) -> Option<&Pool> {
+        self.checkpoint.as_ref().map(|checkpoint| &*checkpoint.pool)
+    }
+
+    /// There is a checkpoint, as was read.
+    pub(super) fn restore_checkpoint(&mut self, time: u64, pool: Pool) {
+        self.checkpoint = Some(Checkpoint { time, pool: Arc::new(pool) });
+    }
+}
+
 impl Pool {
     fn scan(&mut self, kind: u64, command: u64) -> Result<()> {
         let now = self.env.now().as_secs();
@@ -327,7 +389,10 @@ pub(super) fn checkpoint(
     pool.features.activate("zpool_checkpoint");
     pool.log_internal("spa checkpoint", None, format!("checkpointed uberblock txg={}", tx.txg));
     let time = tx.now.as_secs();
-    pool.activity.checkpoint = Some(Checkpoint { time, pool: Arc::new(pool.clone()) });
+    // It is another pool from here on, as far as this kernel goes.
+    let mut saved = pool.clone();
+    saved.guid = pool.env.guid();
+    pool.activity.checkpoint = Some(Checkpoint { time, pool: Arc::new(saved) });
     Ok(())
 }
 

@@ -77,6 +77,7 @@ impl Device {
         if self.access == Access::Read {
             return Err(Errno::EBADF);
         }
+        self.shared.check_store()?;
         let mut state = self.shared.write();
         let pool = state.pools.values_mut().find(|pool| pool.guid == self.pool);
         let pool = pool.ok_or(Errno::ENXIO)?;
@@ -156,7 +157,7 @@ impl BlockDevice for Device {
     }
 
     fn flush(&self) -> io::Result<()> {
-        Ok(())
+        self.shared.commit(self.shared.write()).map_err(to_io)
     }
 
     fn path(&self) -> Option<&Path> {
@@ -174,7 +175,12 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.shared.write().close_device(self.pool, self.dataset);
+        let mut state = self.shared.write();
+        state.close_device(self.pool, self.dataset);
+        if self.access == Access::ReadWrite {
+            // Whom it matters to has flushed it, and was told.
+            let _ = self.shared.commit(state);
+        }
     }
 }
 

@@ -288,18 +288,25 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
         LegacyRead(handler) => handler(&shared.read(), cmd),
         LegacyWrite(handler) => {
             let name = cmd.name.clone();
-            let mut state = shared.write();
-            handler(&mut state, cmd)?;
-            entry.note(&mut state, &name, NvList::new(), &NvList::new());
-            Ok(())
+            let outcome = shared.change(|state| {
+                handler(state, cmd)?;
+                entry.note(state, &name, NvList::new(), &NvList::new());
+                Ok(())
+            });
+            explain(shared, cmd, outcome)
         }
         LegacyLong(handler) => handler(shared, cmd),
         Long(handler) => {
             let mut output = NvList::new();
             let outcome = handler(shared, &cmd.name, &input, &mut output);
-            if outcome.is_ok() {
-                entry.note(&mut shared.write(), &cmd.name, input, &output);
-            }
+            let outcome = outcome.and_then(|()| {
+                let note = |state: &mut State| {
+                    entry.note(state, &cmd.name, input, &output);
+                    Ok(())
+                };
+                if entry.changes { shared.change(note) } else { note(&mut shared.write()) }
+            });
+            let outcome = explain(shared, cmd, outcome);
             answer(cmd, output, false, outcome)
         }
         Read(handler) => {
@@ -309,14 +316,29 @@ pub(super) fn ioctl(shared: &Shared, ioc: Ioc, cmd: &mut Cmd) -> Result<()> {
         }
         Write(handler) => {
             let mut output = NvList::new();
-            let mut state = shared.write();
-            let outcome = handler(&mut state, &cmd.name, &input, &mut output);
-            if outcome.is_ok() {
-                entry.note(&mut state, &cmd.name, input, &output);
-            }
-            drop(state);
+            let looks = ioc == Ioc::CHANNEL_PROGRAM && only_looks(&input);
+            let handle = |state: &mut State| {
+                handler(state, &cmd.name, &input, &mut output)?;
+                entry.note(state, &cmd.name, input, &output);
+                Ok(())
+            };
+            let outcome = if looks { handle(&mut shared.write()) } else { shared.change(handle) };
+            let outcome = explain(shared, cmd, outcome);
             answer(cmd, output, true, outcome)
         }
+    }
+}
+
+/// A program that may not change anything: it was asked to be run outside of a transaction group.
+fn only_looks(program: &NvList) -> bool {
+    program.get_bool("sync") == Some(false)
+}
+
+/// Says in words why nothing can be changed any more.
+fn explain(shared: &Shared, cmd: &mut Cmd, outcome: Result<()>) -> Result<()> {
+    match (outcome, shared.failure()) {
+        (Err(Errno::EIO), Some(reason)) => Err(cmd.refuse(Errno::EIO, reason)),
+        (outcome, _) => outcome,
     }
 }
 

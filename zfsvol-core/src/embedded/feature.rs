@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::store::codec::{Malformed, Reader, Writer};
+
 /// A feature of pools.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Feature {
@@ -139,6 +141,31 @@ impl Enabled {
         if let Some((_, users)) = self.0.get_mut(name) {
             *users = users.saturating_sub(1);
         }
+    }
+
+    /// As it is kept in a directory; see `engine/stored.rs`.
+    pub(super) fn put(&self, out: &mut Writer) {
+        let Self(enabled) = self;
+        out.list(enabled.iter(), |out, (name, (_, users))| {
+            out.text(name);
+            out.number(*users);
+        });
+    }
+
+    /// The same, read. Features are known whatever the release: whether that can have them is asked elsewhere.
+    pub(super) fn take(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let feature = |input: &mut Reader<'_>| {
+            let name = input.text()?;
+            let feature = TABLE.iter().find(|feature| feature.name() == name).ok_or(Malformed)?;
+            Ok((feature.name(), (feature, input.number()?)))
+        };
+        input.list(feature).map(Self)
+    }
+
+    /// One that the release does not know.
+    pub(super) fn unknown_to(&self, release: (u32, u32)) -> Option<&'static str> {
+        let unknown = self.0.values().find(|(feature, _)| feature.since > release);
+        unknown.map(|(feature, _)| feature.name())
     }
 
     /// GUID and number of users of each, in the order of names.

@@ -48,6 +48,42 @@ impl History {
         }
     }
 
+    /// How far it goes, and how far what is kept for ever.
+    pub(super) fn ends(&self) -> (u64, u64) {
+        (self.end, self.kept_end)
+    }
+
+    /// All records from an offset on, each with where it begins. Those that are kept for ever are looked through one by one.
+    pub(super) fn records_from(&self, offset: u64) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut begin = 0_u64;
+        let kept = self.kept.iter().filter(move |_| offset < self.kept_end).map(move |bytes| {
+            let at = begin;
+            begin = begin.saturating_add(size(bytes));
+            (at, &**bytes)
+        });
+        let first = self.rest.partition_point(|(begin, _)| *begin < offset);
+        let rest = self.rest.range(first..).map(|(begin, bytes)| (*begin, &**bytes));
+        kept.filter(move |(begin, _)| *begin >= offset).chain(rest)
+    }
+
+    /// Where the oldest of those begins that are not kept for ever.
+    pub(super) fn oldest(&self) -> u64 {
+        self.rest.front().map_or(self.end, |(begin, _)| *begin)
+    }
+
+    /// A history that goes so far; its records are added next, the oldest first.
+    pub(super) fn restored((end, kept_end): (u64, u64)) -> Self {
+        Self { kept_end, end, ..Self::default() }
+    }
+
+    /// Adds a record that was read.
+    pub(super) fn restore(&mut self, begin: u64, record: &[u8]) {
+        match begin < self.kept_end {
+            true => self.kept.push(record.into()),
+            false => self.rest.push_back((begin, record.into())),
+        }
+    }
+
     /// The bytes from an offset on, at most so many, and the offset they begin at: `spa_history_get`.
     fn read(&self, offset: u64, most: usize) -> (u64, Vec<u8>) {
         if offset < self.kept_end {

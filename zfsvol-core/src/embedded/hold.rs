@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::{Id, Pool, Result, Room, State, Tx};
+use super::engine::{Hold, Id, Pool, Result, Room, State, Tx};
 use super::event::Place;
 use super::name;
 use crate::kernel::Errno;
@@ -101,9 +101,10 @@ pub(super) fn hold(
     let temporary = state.handles.open.get_mut(&handle.unwrap_or(0));
     let mut mine = Vec::new();
     for (snapshot, tag) in checked {
-        pool.snapshot_mut(snapshot)?.holds.insert(tag.as_str().into(), tx.now.as_secs());
+        let hold = Hold { time: tx.now.as_secs(), temporary: handle.is_some() };
+        pool.snapshot_mut(snapshot)?.holds.insert(tag.as_str().into(), hold);
         let refs = pool.snapshot(snapshot)?.holds.len();
-        let temporary = u8::from(temporary.is_some());
+        let temporary = u8::from(handle.is_some());
         pool.log_internal(
             "hold",
             Some(snapshot),
@@ -235,6 +236,24 @@ fn release_one(pool: &mut Pool, id: Id, tags: &[String], tx: Tx) -> Result<()> {
     Ok(())
 }
 
+/// Releases what was to end with a handle: `dsl_pool_clean_tmp_userrefs`.
+pub(super) fn release_temporary(pool: &mut Pool) {
+    let mut found = Vec::new();
+    for (id, dataset) in pool.datasets.iter() {
+        let Some(snapshot) = dataset.as_snapshot() else { continue };
+        let temporary = snapshot.holds.iter().filter(|(_, hold)| hold.temporary);
+        let tags: Vec<String> = temporary.map(|(tag, _)| tag.to_string()).collect();
+        if !tags.is_empty() {
+            found.push((id, tags));
+        }
+    }
+    for (id, tags) in found {
+        let tx = pool.begin();
+        // The snapshot was there just now, and none destroys another.
+        let _ = release_one(pool, id, &tags, tx);
+    }
+}
+
 /// `zfs_ioc_get_holds`: seconds since 1970, by tag.
 pub(super) fn list(
     state: &State,
@@ -244,8 +263,8 @@ pub(super) fn list(
 ) -> Result<()> {
     let (pool, id) = state.hold(snapshot)?;
     if let Some(snapshot) = pool.dataset(id)?.as_snapshot() {
-        for (tag, since) in &snapshot.holds {
-            output.insert(tag.to_string(), *since);
+        for (tag, hold) in &snapshot.holds {
+            output.insert(tag.to_string(), hold.time);
         }
     }
     Ok(())

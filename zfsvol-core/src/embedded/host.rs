@@ -1,7 +1,7 @@
 //! What surrounds the ioctls: handles, mounts, block devices.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::device::Device;
@@ -63,8 +63,10 @@ struct OpenHandle {
 impl Drop for OpenHandle {
     fn drop(&mut self) {
         if let Some(kernel) = self.kernel.upgrade() {
-            let mut state = kernel.state.write().unwrap_or_else(PoisonError::into_inner);
+            let mut state = kernel.write();
             state.close_handle(self.number);
+            // There is nobody to be told; and what ends with a handle ends with the process.
+            let _ = kernel.commit(state);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::dispatch::{put, unpack};
 use super::engine::{Pool, PropValue, Result, State};
 use super::pool;
+use super::store::codec::{Malformed, Reader, Writer};
 use super::unsupported::POOLS_OF_OTHERS;
 use super::vdev::state::{CANT_OPEN, HEALTHY};
 use super::vdev::{LabelState, conf};
@@ -72,6 +73,39 @@ impl RestingPools {
         for (_, guid) in destroyed.into_iter().take(too_many) {
             self.pools.remove(&guid);
         }
+    }
+}
+
+impl Import {
+    /// As it is kept in a directory; see `engine/stored.rs`. A pool that was imported to be read only is not: it is exported when the process has
+    /// ended, as it was.
+    pub(super) fn put(&self, out: &mut Writer) {
+        let Self { read_only: _, altroot, lasting_name } = self;
+        out.option(altroot.as_deref(), Writer::text);
+        out.option(lasting_name.as_deref(), Writer::text);
+    }
+
+    /// The same, read.
+    pub(super) fn take(input: &mut Reader<'_>) -> std::result::Result<Self, Malformed> {
+        Ok(Self {
+            read_only: false,
+            altroot: input.option(Reader::text)?.map(ToOwned::to_owned),
+            lasting_name: input.option(Reader::text)?.map(Arc::from),
+        })
+    }
+}
+
+impl RestingPools {
+    /// All of them, with their names; the destroyed ones with their numbers.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, Option<u64>, &mut Pool)> {
+        let Self { pools, destroyed: _ } = self;
+        pools.values_mut().map(|Resting { pool, name, destroyed }| (&**name, *destroyed, pool))
+    }
+
+    /// Adds one that was read.
+    pub(super) fn restore(&mut self, name: Arc<str>, destroyed: Option<u64>, pool: Pool) {
+        self.destroyed = self.destroyed.max(destroyed.unwrap_or(0));
+        self.pools.insert(pool.layout.guid(), Resting { pool, name, destroyed });
     }
 }
 

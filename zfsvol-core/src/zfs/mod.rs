@@ -111,7 +111,8 @@ impl Zfs {
         Ok(Self::new(DevZfs::open()?))
     }
 
-    /// The kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new [`Embedded`] kernel in this process.
+    /// The kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new [`Embedded`] kernel in this process, and
+    /// `embedded:/some/directory` one whose state is kept there ([`Embedded::open`]).
     ///
     /// For programs that let their user choose, by an argument or the environment.
     ///
@@ -124,13 +125,14 @@ impl Zfs {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for any other; as [`Zfs::open`].
+    /// [`ErrorKind::Invalid`] for any other; as [`Zfs::open`] and [`Embedded::open`].
     pub fn open_uri(uri: &str) -> Result<Self> {
-        match uri {
-            "zfs:" => Self::open(),
-            "embedded:" => Ok(Self::embedded()),
+        match uri.split_once(':') {
+            Some(("zfs", "")) => Self::open(),
+            Some(("embedded", "")) => Ok(Self::embedded()),
+            Some(("embedded", directory)) => Ok(Self::new(Embedded::open(directory)?)),
             _ => {
-                let reason = "it is neither 'zfs:' nor 'embedded:'";
+                let reason = "it is none of 'zfs:', 'embedded:' and 'embedded:/some/directory'";
                 Err(Error::new(ErrorKind::Invalid, "open", reason).with_target(uri))
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Leaf, Policy, Space, Txn, pack};
+use super::{Data, Leaf, Policy, Space, Txn, pack};
 use crate::kernel::Errno;
 use crate::stream::{Compression, CryptParams, ObjectType};
 
@@ -20,11 +20,11 @@ pub struct Encryption {
 #[derive(Clone, Debug)]
 pub enum Content {
     /// As stored: compressed, if [`Block::compression`] says so, and filled up to sectors.
-    Stored(Arc<[u8]>),
+    Stored(Data),
     /// In the block pointer: compressed, at most 112 bytes. Takes no space.
-    Embedded(Arc<[u8]>),
+    Embedded(Data),
     /// Ciphertext as a raw stream brought it, compressed before it was encrypted.
-    Encrypted(Arc<[u8]>, Arc<Encryption>),
+    Encrypted(Data, Arc<Encryption>),
 }
 
 /// A block of data. Cloning shares the bytes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::objset::{UsedFeatures, features_of, span};
 use super::tree::POINTER_BYTES;
 use super::txn::SECTOR_BYTES;
-use super::{Block, Encryption, Leaf, Pointer, Space, Tree, Txn};
+use super::{Block, Encryption, Kept, Leaf, Pointer, Space, Tree, Txn};
 use crate::kernel::Errno;
 use crate::stream::{Compression, ObjectType};
 
@@ -211,11 +211,11 @@ fn tree_shift(indirect_shift: u8) -> u8 {
 /// The dnodes that are stored together in a block of 16 KiB: the unit in which an increment tells what changed. Cloning shares the dnodes.
 #[derive(Clone, Debug)]
 pub struct DnodeBlock {
-    birth: u64,
-    space: Space,
-    dnodes: Vec<(u8, Arc<Dnode>)>,
+    pub(super) birth: u64,
+    pub(super) space: Space,
+    pub(super) dnodes: Vec<(u8, Kept<Dnode>)>,
     /// How the bonus buffers are encrypted.
-    encryption: Option<Arc<Encryption>>,
+    pub(super) encryption: Option<Arc<Encryption>>,
 }
 
 impl DnodeBlock {
@@ -240,7 +240,7 @@ impl DnodeBlock {
     }
 
     /// The dnode in this slot.
-    pub(super) fn get(&self, slot: u64) -> Option<&Arc<Dnode>> {
+    pub(super) fn get(&self, slot: u64) -> Option<&Kept<Dnode>> {
         let at = self.position(slot).ok()?;
         self.dnodes.get(at).map(|(_, dnode)| dnode)
     }
@@ -255,12 +255,12 @@ impl DnodeBlock {
         self.dnodes.is_empty()
     }
 
-    pub(super) fn take(&mut self, slot: u64) -> Option<Arc<Dnode>> {
+    pub(super) fn take(&mut self, slot: u64) -> Option<Kept<Dnode>> {
         let at = self.position(slot).ok()?;
         Some(self.dnodes.remove(at).1)
     }
 
-    pub(super) fn put(&mut self, slot: u64, dnode: Arc<Dnode>) {
+    pub(super) fn put(&mut self, slot: u64, dnode: Kept<Dnode>) {
         let Ok(key) = u8::try_from(slot) else { return };
         match self.position(slot) {
             Ok(at) => {

@@ -6,6 +6,7 @@
 //! | one object | [`Dnode`], [`DnodeBlock`] |
 //! | its block pointers | [`Tree`], [`Pointer`], [`Node`] |
 //! | a block | [`Block`] |
+//! | what several share | [`Kept`], [`Data`] |
 //! | a change, how blocks are stored, what was born and killed | [`Txn`], [`Policy`], [`Delta`] |
 //! | a block device | [`zvol`] |
 //! | an empty file system | [`filesystem`] |
@@ -17,8 +18,10 @@ mod block;
 mod delta;
 mod dnode;
 pub mod filesystem;
+mod kept;
 mod objset;
 mod pack;
+pub(in crate::embedded) mod stored;
 mod tree;
 mod txn;
 mod types;
@@ -28,6 +31,8 @@ pub mod zvol;
 pub use block::{Block, Content, Encryption};
 pub use delta::{Delta, Space};
 pub use dnode::{Dnode, DnodeBlock, INDIRECT_SHIFT, SLOTS_PER_BLOCK, bonus_room, pointers};
+pub(in crate::embedded) use kept::Freed;
+pub use kept::{Data, Kept};
 pub use objset::{LARGE_BLOCK_FROM, META_LEVELS, OBJECTS_END, Objset, ObjsetType, UsedFeatures};
 pub use tree::{Leaf, Node, Pointer, Tree};
 pub use txn::{CHECKSUM_FLETCHER_4, CHECKSUM_OFF, Policy, Txn};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::dnode::INDIRECT_SHIFT;
 use super::tree::indirect_bytes;
 use super::txn::SECTOR_BYTES;
-use super::{Block, Dnode, DnodeBlock, Encryption, Leaf, SLOTS_PER_BLOCK, Space, Tree, Txn};
+use super::{Block, Dnode, DnodeBlock, Encryption, Kept, Leaf, SLOTS_PER_BLOCK, Space, Tree, Txn};
 use crate::kernel::Errno;
 use crate::stream::Compression;
 
@@ -75,15 +75,15 @@ bitflags::bitflags! {
 /// Every change happens in a [`Txn`], which tells afterwards which blocks were born and killed.
 #[derive(Clone, Debug)]
 pub struct Objset {
-    objset_type: ObjsetType,
-    birth: u64,
+    pub(super) objset_type: ObjsetType,
+    pub(super) birth: u64,
     /// What the block with the root and the indirect blocks of dnodes that are not kept take.
-    root_space: Space,
-    dnodes: Tree<DnodeBlock>,
-    last_block: u64,
-    features: UsedFeatures,
+    pub(super) root_space: Space,
+    pub(super) dnodes: Tree<DnodeBlock>,
+    pub(super) last_block: u64,
+    pub(super) features: UsedFeatures,
     /// What vouches for a raw stream's content: `portable_mac`.
-    portable_mac: Option<Arc<[u8]>>,
+    pub(super) portable_mac: Option<Arc<[u8]>>,
 }
 
 impl Objset {
@@ -228,7 +228,7 @@ impl Objset {
             self.features |= UsedFeatures::LARGE_BLOCKS;
         }
         let slot = object % SLOTS_PER_BLOCK;
-        self.change_block(object, txn, |block, _| block.put(slot, Arc::new(dnode)));
+        self.change_block(object, txn, |block, _| block.put(slot, Kept::new(dnode)));
         Ok(())
     }
 
@@ -240,7 +240,7 @@ impl Objset {
         self.object(object)?;
         self.change_block(object, txn, |block, txn| {
             let Some(dnode) = block.take(object % SLOTS_PER_BLOCK) else { return };
-            let mut dnode = Arc::unwrap_or_clone(dnode);
+            let mut dnode = dnode.into_value();
             dnode.blocks.clear(txn);
             drop_spill(&mut dnode, txn);
         });
@@ -262,7 +262,7 @@ impl Objset {
         let mut result = None;
         self.change_block(object, txn, |block, txn| {
             if let Some(mut dnode) = block.take(slot) {
-                result = Some(change(Arc::make_mut(&mut dnode), txn));
+                result = Some(change(dnode.make_mut(), txn));
                 block.put(slot, dnode);
             }
         });

@@ -3,12 +3,10 @@
 //! The shape is ZFS's own (levels, pointers in the dnode, fan-out), because it shows in streams: a hole that covers a whole indirect block
 //! is sent as one, and holes have births. What is kept is sparse: a pointer that was always a hole takes nothing.
 
-use std::sync::Arc;
-
-use super::{Space, Txn};
+use super::{Kept, Space, Txn};
 
 /// The most levels of a tree: `DN_MAX_LEVELS`, with indirect blocks of 4 KiB and data blocks of 512 bytes.
-const LEVELS_MAX: u8 = 16;
+pub(super) const LEVELS_MAX: u8 = 16;
 
 /// Bytes of a block pointer.
 pub(crate) const POINTER_BYTES: u32 = 128;
@@ -35,7 +33,7 @@ pub enum Pointer<L> {
     /// A block.
     Leaf(L),
     /// An indirect block.
-    Node(Arc<Node<L>>),
+    Node(Kept<Node<L>>),
 }
 
 impl<L: Leaf> Pointer<L> {
@@ -55,17 +53,17 @@ impl<L: Leaf> Pointer<L> {
 }
 
 /// Pointers by their place; those that are not there are holes.
-type Children<L> = Vec<(u16, Pointer<L>)>;
+pub(super) type Children<L> = Vec<(u16, Pointer<L>)>;
 
 /// An indirect block.
 #[derive(Clone, Debug)]
 pub struct Node<L> {
-    birth: u64,
+    pub(super) birth: u64,
     /// Since when the pointers that are not in `children` are holes.
-    hole: u64,
+    pub(super) hole: u64,
     /// What it takes, as it was accounted.
-    space: Space,
-    children: Children<L>,
+    pub(super) space: Space,
+    pub(super) children: Children<L>,
 }
 
 impl<L: Leaf> Node<L> {
@@ -87,10 +85,10 @@ impl<L: Leaf> Node<L> {
 /// A tree of block pointers. Cloning shares all of it.
 #[derive(Clone, Debug)]
 pub struct Tree<L> {
-    roots: u8,
-    levels: u8,
-    shift: u8,
-    children: Children<L>,
+    pub(super) roots: u8,
+    pub(super) levels: u8,
+    pub(super) shift: u8,
+    pub(super) children: Children<L>,
 }
 
 impl<L: Leaf> Tree<L> {
@@ -186,7 +184,7 @@ impl<L: Leaf> Tree<L> {
                 Pointer::Node(node) => {
                     level = level.checked_sub(1)?;
                     index = place(number, level, self.shift)? & mask;
-                    children = &mut Arc::make_mut(node).children;
+                    children = &mut node.make_mut().children;
                 }
             }
         }
@@ -383,7 +381,7 @@ struct Open<L> {
 fn open<L: Leaf>(pointer: Pointer<L>, txn: &mut Txn) -> Open<L> {
     match pointer {
         Pointer::Node(shared) => {
-            let node = Arc::unwrap_or_clone(shared);
+            let node = shared.into_value();
             txn.kill(node.birth, node.space);
             Open { node, hole_before: None }
         }
@@ -409,7 +407,7 @@ fn settle<L: Leaf>(mut node: Node<L>, shift: u8, txn: &mut Txn) -> Pointer<L> {
     node.birth = txn.txg();
     node.space = txn.policy().metadata_space(indirect_bytes(pointers, shift));
     txn.bear(node.space);
-    Pointer::Node(Arc::new(node))
+    Pointer::Node(Kept::new(node))
 }
 
 /// How long an indirect block with this many pointers is, compressed: an estimate, since there is no real one to be compressed.
@@ -447,12 +445,12 @@ fn free_in<L: Leaf>(
         }
         let Pointer::Node(node) = pointer else { continue };
         let (birth, space) = (node.birth, node.space);
-        let inner = Arc::make_mut(node);
+        let inner = node.make_mut();
         if free_in(&mut inner.children, number << shift, level - 1, shift, (first, last), txn) {
             txn.kill(birth, space);
             let taken = std::mem::replace(pointer, Pointer::Hole(0));
             if let Pointer::Node(node) = taken {
-                *pointer = close(Arc::unwrap_or_clone(node), None, shift, txn);
+                *pointer = close(node.into_value(), None, shift, txn);
             }
             changed = true;
         }

@@ -46,8 +46,8 @@ pub(in crate::embedded) enum Role {
 /// What only a file system or zvol has.
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct Head {
-    snapshots: BTreeMap<Arc<str>, Id>,
-    order: BTreeSet<Id>,
+    pub(super) snapshots: BTreeMap<Arc<str>, Id>,
+    pub(super) order: BTreeSet<Id>,
     pub(in crate::embedded) bookmarks: BTreeMap<Arc<str>, Bookmark>,
     /// 0 for none.
     pub(in crate::embedded) refquota: u64,
@@ -63,13 +63,22 @@ pub(in crate::embedded) struct Snapshot {
     pub(in crate::embedded) next: Id,
     /// Of each clone, what comes after this snapshot: its oldest snapshot, or the clone itself.
     pub(in crate::embedded) clones: BTreeSet<Id>,
-    /// When each was put on, by tag.
-    pub(in crate::embedded) holds: BTreeMap<Box<str>, u64>,
+    /// By tag.
+    pub(in crate::embedded) holds: BTreeMap<Box<str>, Hold>,
     /// It goes with its last hold and clone.
     pub(in crate::embedded) defer_destroy: bool,
     pub(in crate::embedded) props: Props,
     /// What encrypted increments are matched by; 0 where it is not encrypted.
     pub(in crate::embedded) ivset_guid: u64,
+}
+
+/// What keeps a snapshot from being destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::embedded) struct Hold {
+    /// When it was put on: seconds since 1970.
+    pub(in crate::embedded) time: u64,
+    /// It ends with a handle, and so with the process.
+    pub(in crate::embedded) temporary: bool,
 }
 
 /// What remains of a snapshot: enough to send an increment from it (`zfs_bookmark_phys_t`).

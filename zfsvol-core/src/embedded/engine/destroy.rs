@@ -53,7 +53,7 @@ impl Pool {
         let name = self.snapshot(id)?.name.clone();
         let head = self.dir(dir)?.head;
         self.head_mut(head)?.remove_snapshot(&name);
-        self.datasets.remove(&id);
+        self.datasets.remove(id);
         if !name.starts_with('%') {
             self.count(dir, 0, -1)?;
         }
@@ -225,8 +225,8 @@ impl Pool {
             }
         }
         self.keys.remove(&dir);
-        self.dirs.remove(&dir);
-        self.datasets.remove(&id);
+        self.dirs.remove(dir);
+        self.datasets.remove(id);
         match too {
             Some(origin) => self.destroy_snapshot(origin, false, tx),
             None => Ok(()),

@@ -53,9 +53,9 @@ pub(in crate::embedded) struct Dir {
     pub(in crate::embedded) name: Arc<str>,
     /// The file system or zvol.
     pub(in crate::embedded) head: Id,
-    children: BTreeMap<Arc<str>, Id>,
+    pub(super) children: BTreeMap<Arc<str>, Id>,
     /// The same in the order they came, which a listing can be interrupted in.
-    order: BTreeSet<Id>,
+    pub(super) order: BTreeSet<Id>,
     pub(in crate::embedded) props: Props,
     /// The snapshot it is a clone of.
     pub(in crate::embedded) origin: Option<Id>,

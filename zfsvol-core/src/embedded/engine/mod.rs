@@ -11,6 +11,7 @@ mod crypt;
 mod dataset;
 mod destroy;
 mod dir;
+mod entries;
 mod lookup;
 mod pool;
 mod promote;
@@ -19,6 +20,7 @@ mod rename;
 mod rollback;
 mod snapshot;
 mod space;
+pub(in crate::embedded) mod stored;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -31,7 +33,8 @@ pub(super) use account::Room;
 pub(super) use content::{Content, Zpl};
 pub(super) use create::NewDataset;
 pub(super) use crypt::Crypt;
-pub(super) use dataset::{Bookmark, BookmarkSpace, Dataset};
+pub(super) use dataset::{Bookmark, BookmarkSpace, Dataset, Hold};
+pub(super) use dir::Dir;
 pub(super) use lookup::{default_number, known};
 pub(super) use pool::Pool;
 pub(super) use props::{PropSource, PropValue, Props};
@@ -55,6 +58,10 @@ pub(super) struct Env {
     pub(super) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
     /// The name of this machine.
     pub(super) hostname: String,
+    /// All of it is kept in a directory, so changes must be marked.
+    pub(super) is_kept: bool,
+    /// GUIDs follow from a seed, so their sequence is kept as well.
+    pub(super) is_seeded: bool,
     guids: AtomicU64,
 }
 
@@ -65,7 +72,8 @@ impl Env {
         seed: u64,
     ) -> Self {
         let hostname = super::vdev::hostname();
-        Self { release, clock, hostname, guids: AtomicU64::new(seed) }
+        let guids = AtomicU64::new(seed);
+        Self { release, clock, hostname, is_kept: false, is_seeded: false, guids }
     }
 
     /// A number no other thing has. Steps of an odd number, mixed by a permutation (SplitMix64): none comes twice.
@@ -81,6 +89,16 @@ impl Env {
                 return mixed;
             }
         }
+    }
+
+    /// Where the sequence of GUIDs is.
+    pub(super) fn guids_at(&self) -> u64 {
+        self.guids.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with the sequence from there.
+    pub(super) fn continue_guids(&self, at: u64) {
+        self.guids.store(at, Ordering::Relaxed);
     }
 
     /// The time since 1970.

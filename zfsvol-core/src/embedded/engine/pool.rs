@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::dataset::{Dataset, Head, Role, Snapshot};
 use super::dir::Dir;
+use super::entries::Entries;
 use super::props::PropValue;
 use super::{Env, Id, LOST, Result, Tx};
 use crate::embedded::activity::Activity;
@@ -19,7 +20,7 @@ pub(in crate::embedded) type PoolProps = BTreeMap<String, PropValue>;
 /// Transaction groups that pass when a pool is made, before anything can be done with it (`TXG_INITIAL`).
 const TXG_INITIAL: u64 = 4;
 
-/// One imported pool.
+/// One imported pool. It is kept in a directory by `stored.rs`, which says what to do about a new field.
 #[derive(Clone, Debug)]
 pub(in crate::embedded) struct Pool {
     pub(in crate::embedded) env: Arc<Env>,
@@ -32,9 +33,9 @@ pub(in crate::embedded) struct Pool {
     pub(in crate::embedded) layout: Layout,
     /// The directory of its root dataset.
     pub(in crate::embedded) root: Id,
-    pub(super) dirs: BTreeMap<Id, Dir>,
-    pub(super) datasets: BTreeMap<Id, Dataset>,
-    next_id: Id,
+    pub(in crate::embedded) dirs: Entries<Dir>,
+    pub(in crate::embedded) datasets: Entries<Dataset>,
+    pub(super) next_id: Id,
     /// Encryption roots whose key is loaded, by directory.
     pub(in crate::embedded) keys: BTreeSet<Id>,
     /// Scrubs and the like.
@@ -47,6 +48,7 @@ pub(in crate::embedded) struct Pool {
 impl Pool {
     /// A pool with nothing in it, not even a root: that is for [`Pool::add_root`].
     pub(in crate::embedded) fn new(env: Arc<Env>, layout: Layout, features: Enabled) -> Self {
+        let marks = env.is_kept;
         Self {
             guid: env.guid(),
             env,
@@ -55,8 +57,8 @@ impl Pool {
             props: PoolProps::new(),
             layout,
             root: 0,
-            dirs: BTreeMap::new(),
-            datasets: BTreeMap::new(),
+            dirs: Entries::new(marks),
+            datasets: Entries::new(marks),
             // As in a new pool, where the root's is about that.
             next_id: 32,
             keys: BTreeSet::new(),
@@ -95,25 +97,25 @@ impl Pool {
     /// # Errors
     /// `EIO` when there is no such directory, which cannot be.
     pub(in crate::embedded) fn dir(&self, id: Id) -> Result<&Dir> {
-        self.dirs.get(&id).ok_or(LOST)
+        self.dirs.get(id).ok_or(LOST)
     }
 
     /// # Errors
     /// As [`Self::dir`].
     pub(in crate::embedded) fn dir_mut(&mut self, id: Id) -> Result<&mut Dir> {
-        self.dirs.get_mut(&id).ok_or(LOST)
+        self.dirs.get_mut(id).ok_or(LOST)
     }
 
     /// # Errors
     /// `EIO` when there is no such dataset, which cannot be.
     pub(in crate::embedded) fn dataset(&self, id: Id) -> Result<&Dataset> {
-        self.datasets.get(&id).ok_or(LOST)
+        self.datasets.get(id).ok_or(LOST)
     }
 
     /// # Errors
     /// As [`Self::dataset`].
     pub(in crate::embedded) fn dataset_mut(&mut self, id: Id) -> Result<&mut Dataset> {
-        self.datasets.get_mut(&id).ok_or(LOST)
+        self.datasets.get_mut(id).ok_or(LOST)
     }
 
     /// The file system or zvol of that number.

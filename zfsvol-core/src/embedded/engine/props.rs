@@ -25,20 +25,20 @@ impl PropValue {
 
 /// The name of a property. Those of the table are not copied for each dataset.
 #[derive(Clone, Debug)]
-enum Name {
+pub(super) enum Name {
     Native(&'static str),
     User(Arc<str>),
 }
 
 impl Name {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         match PropertyInfo::find(PropertyScope::Dataset, name) {
             Some(info) => Self::Native(info.name),
             None => Self::User(name.into()),
         }
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Native(name) => name,
             Self::User(name) => name,
@@ -114,7 +114,7 @@ pub(in crate::embedded) enum PropSource {
 /// All that a dataset has of its own.
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct Props {
-    slots: BTreeMap<Name, Slot>,
+    pub(super) slots: BTreeMap<Name, Slot>,
     /// Properties were received once (`$hasrecvd`).
     pub(in crate::embedded) has_received: bool,
 }

@@ -82,8 +82,8 @@ pub(in crate::embedded) fn unsigned(bytes: i64) -> u64 {
 /// snapshot that holds them, so the sums are enough.
 #[derive(Clone, Debug, Default)]
 pub(in crate::embedded) struct Deadlist {
-    by_birth: BTreeMap<u64, Space>,
-    total: Space,
+    pub(super) by_birth: BTreeMap<u64, Space>,
+    pub(super) total: Space,
 }
 
 impl Deadlist {

@@ -170,7 +170,7 @@ impl Pool {
         self.dir_used(head_dir, Used::Head, change)?;
         self.dir_used(clone_dir, Used::Head, -change)?;
         self.dir_transfer(head_dir, snapshots, Used::Head, Used::Snapshots)?;
-        let mut new = self.datasets.remove(&clone).ok_or(super::LOST)?;
+        let mut new = self.datasets.remove(clone).ok_or(super::LOST)?;
         let outcome = self.dataset_mut(head).map(|old| {
             std::mem::swap(&mut old.content, &mut new.content);
             std::mem::swap(&mut old.referenced, &mut new.referenced);

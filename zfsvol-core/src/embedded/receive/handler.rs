@@ -116,14 +116,17 @@ fn receive_from(
     };
     let mut local = input.get_list("localprops").cloned();
     let hidden = input.get_list("hidden_args");
-    let target = begin::begin(&mut shared.write(), &request, local.as_mut(), hidden)?;
+    let target = shared.change(|state| begin::begin(state, &request, local.as_mut(), hidden))?;
     let received = input.get_list("props");
     let saved = properties::before(&shared.read(), &request, &target);
     let delayed =
         properties::set(&mut shared.write(), &request, &target, received, local.as_ref(), answer);
     let outcome = stream::receive(shared, &request, &target, &came, stream);
     finish_or_undo(shared, &request, &target, outcome, delayed, answer).inspect_err(|_| {
-        properties::restore(&mut shared.write(), &request, saved);
+        let mut state = shared.write();
+        properties::restore(&mut state, &request, saved);
+        // The error there is already says more.
+        let _ = shared.commit(state);
     })
 }
 
@@ -136,20 +139,21 @@ fn finish_or_undo(
     delayed: Delayed,
     answer: &mut Answer,
 ) -> Result<()> {
-    let mut state = shared.write();
-    let arrived = match outcome {
-        Ok(arrived) => arrived,
-        Err(errno) => {
-            finish::clean_up(&mut state, target)?;
+    shared.change(|state| {
+        let arrived = match outcome {
+            Ok(arrived) => arrived,
+            Err(errno) => {
+                finish::clean_up(state, target)?;
+                return Err(errno);
+            }
+        };
+        if let Err(errno) = finish::end(state, request, target, &arrived) {
+            finish::clean_up(state, target)?;
             return Err(errno);
         }
-    };
-    if let Err(errno) = finish::end(&mut state, request, target, &arrived) {
-        finish::clean_up(&mut state, target)?;
-        return Err(errno);
-    }
-    delayed.set(&mut state, request, answer);
-    Ok(())
+        delayed.set(state, request, answer);
+        Ok(())
+    })
 }
 
 /// The fields of the begin record.

@@ -160,7 +160,7 @@ impl<'a> Batch<'a> {
             resume.offset = offset;
             resume.bytes = self.received;
         }
-        Ok(())
+        self.shared.commit(state)
     }
 }
 

@@ -343,19 +343,19 @@ pub(in crate::embedded) fn redact(
         None => return Err(Errno::EINVAL),
     };
     // It can take long, and what it looks at does not change.
-    let check = |pool: &Pool| check_redaction(pool, name, &full, &asked.guids);
-    check(shared.read().pool(name)?)?;
+    check_redaction(shared.read().pool(name)?, name, &full, &asked.guids)?;
     let blocks = redactions(&asked.snapshot, asked.txg, &asked.clones)?;
-    let mut state = shared.write();
-    let pool = state.pool_mut(name)?;
-    let (head, mut mark) = check(pool)?;
-    pool.check_room(REDACT_BLOCKS, Room::Normal)?;
-    pool.begin();
-    mark.redaction = Some(Arc::new(RedactionList { snapshots: asked.guids, blocks }));
-    pool.features.activate("bookmarks");
-    pool.features.activate("redaction_bookmarks");
-    pool.head_mut(head)?.bookmarks.insert(short.into(), mark);
-    Ok(())
+    shared.change(|state| {
+        let pool = state.pool_mut(name)?;
+        let (head, mut mark) = check_redaction(pool, name, &full, &asked.guids)?;
+        pool.check_room(REDACT_BLOCKS, Room::Normal)?;
+        pool.begin();
+        mark.redaction = Some(Arc::new(RedactionList { snapshots: asked.guids, blocks }));
+        pool.features.activate("bookmarks");
+        pool.features.activate("redaction_bookmarks");
+        pool.head_mut(head)?.bookmarks.insert(short.into(), mark);
+        Ok(())
+    })
 }
 
 /// Blocks that making a redaction bookmark is reckoned to change.

@@ -9,6 +9,7 @@ mod handler;
 mod label;
 mod open;
 mod property;
+mod stored;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -129,7 +129,7 @@ fn holes_have_births_as_in_openzfs() {
 
 impl<L: Leaf> Node<L> {
     fn birth(&self) -> u64 {
-        Pointer::Node(std::sync::Arc::new(self.clone())).birth()
+        Pointer::Node(Kept::new(self.clone())).birth()
     }
 }
 
