@@ -191,28 +191,3 @@ fn exported_pools_and_checkpoints_are_there_when_it_is_opened_again() {
     let zfs = reopen(zfs);
     assert!(zfs.exists(&before).unwrap() && !zfs.exists(&after).unwrap());
 }
-
-#[test]
-fn a_receive_that_was_cut_off_can_be_resumed_after_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let zfs = open(directory.path());
-    let [from, to]: [DatasetName; 2] = ["tank/v", "tank/w"].map(|name| name.parse().unwrap());
-    let snapshot = from.snapshot("s").unwrap();
-    zfs.create_zvol(&from, Bytes::new(VOLUME_BYTES), &PropertySet::new()).unwrap();
-    let device = zfs.open_zvol(&from, Access::ReadWrite, Duration::ZERO).unwrap();
-    let mut dice = Dice::new(4, 4);
-    let data: Vec<u8> = (0..VOLUME_BYTES).map(|_| dice.roll(256).to_le_bytes()[0]).collect();
-    device.write_all_at(&data, 0).unwrap();
-    drop(device);
-    zfs.snapshot([&snapshot], &PropertySet::new()).unwrap();
-    let mut stream = Vec::new();
-    zfs.send(&snapshot, &SendOptions::full()).unwrap().read_to_end(&mut stream).unwrap();
-    let options = ReceiveOptions::new().resumable();
-    let mut half = zfs.receive(&to.snapshot("s").unwrap(), &options).unwrap();
-    let _ = half.write_all(&stream[..stream.len() / 2]);
-    half.finish().unwrap_err();
-    let token = zfs.receive_token(&to).unwrap();
-    assert!(token.is_some());
-    drop(zfs);
-    assert_eq!(open(directory.path()).receive_token(&to).unwrap(), token);
-}
