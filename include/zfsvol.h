@@ -1195,6 +1195,11 @@ typedef struct {
 #define ZFSVOL_STATUS_NOT_OWNER 34
 
 /**
+ * The peer's policy does not let this node do it. Ask who runs the peer.
+ */
+#define ZFSVOL_STATUS_NOT_PERMITTED 35
+
+/**
  * The pool has no space left. Free some.
  */
 #define ZFSVOL_STATUS_NO_SPACE 40

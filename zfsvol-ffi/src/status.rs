@@ -43,6 +43,8 @@ pub const ZFSVOL_STATUS_KEY_NOT_LOADED: zfsvol_status = 32;
 pub const ZFSVOL_STATUS_WRONG_KEY: zfsvol_status = 33;
 /// The volume, or the root of a node, belongs to another node, or the volume is being handed over. Ask its owner.
 pub const ZFSVOL_STATUS_NOT_OWNER: zfsvol_status = 34;
+/// The peer's policy does not let this node do it. Ask who runs the peer.
+pub const ZFSVOL_STATUS_NOT_PERMITTED: zfsvol_status = 35;
 /// The pool has no space left. Free some.
 pub const ZFSVOL_STATUS_NO_SPACE: zfsvol_status = 40;
 /// A quota, or a limit on the number of file systems or snapshots, is reached. Raise it or free some.
@@ -133,6 +135,7 @@ const NAMES: &[(zfsvol_status, &str)] = &[
     (ZFSVOL_STATUS_KEY_NOT_LOADED, "key not loaded"),
     (ZFSVOL_STATUS_WRONG_KEY, "wrong key"),
     (ZFSVOL_STATUS_NOT_OWNER, "not owner"),
+    (ZFSVOL_STATUS_NOT_PERMITTED, "not permitted"),
     (ZFSVOL_STATUS_NO_SPACE, "no space"),
     (ZFSVOL_STATUS_QUOTA_EXCEEDED, "quota exceeded"),
     (ZFSVOL_STATUS_TOO_LARGE, "too large"),
@@ -189,6 +192,7 @@ mod tests {
             (ErrorKind::KeyNotLoaded, ZFSVOL_STATUS_KEY_NOT_LOADED),
             (ErrorKind::WrongKey, ZFSVOL_STATUS_WRONG_KEY),
             (ErrorKind::NotOwner, ZFSVOL_STATUS_NOT_OWNER),
+            (ErrorKind::NotPermitted, ZFSVOL_STATUS_NOT_PERMITTED),
             (ErrorKind::NoSpace, ZFSVOL_STATUS_NO_SPACE),
             (ErrorKind::QuotaExceeded, ZFSVOL_STATUS_QUOTA_EXCEEDED),
             (ErrorKind::TooLarge, ZFSVOL_STATUS_TOO_LARGE),
