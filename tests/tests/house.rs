@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The packages that ship: what a program embeds.
+/// The packages that ship: what a program embeds, but for their unit tests.
 const LIBRARY: &[&str] = &["zfsvol-core/src", "zfsvol-ffi/src"];
 
 /// Everything with Rust in it.
@@ -18,13 +18,14 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// Every Rust file below `folder`, but for what was built.
+/// Every Rust file below `folder`, but for what was built, and for folders of unit tests inside a source.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.expect("an entry").path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+        let tests = path.ends_with("tests") && path.parent().is_some_and(is_module);
+        if path.is_dir() && !path.ends_with("target") && !tests {
             files.extend(rust_files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
@@ -32,6 +33,11 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// Whether the folder is a module, not a package or its `src`.
+fn is_module(folder: &Path) -> bool {
+    folder.join("mod.rs").exists()
 }
 
 /// `file:line` of each line of code (comments and documentation are none) that has one of the words in it.

@@ -314,6 +314,7 @@ fn a_resumed_send_finds_what_was_renamed(world: &World) {
     let (snapshot, options) = zfs.resume_options(&token, Some(&world.root())).expect("found");
     assert_eq!(snapshot, moved.snapshot("second").expect("a name"));
     let base = SendBase::from(moved.snapshot("one").expect("a name"));
+    assert_eq!(options.base(), Some(&base));
     assert_eq!(
         options,
         SendOptions::since(base).resume_at(zfsvol_core::zfs::ResumePoint {
@@ -369,6 +370,7 @@ fn an_interrupted_redacted_stream_is_resumed(world: &World) {
         offset: token.offset,
         bytes: token.bytes,
     };
+    assert_eq!(options.base(), None);
     assert_eq!(options, SendOptions::full().redacted_by(mark.clone()).resume_at(point));
 
     // Without its bookmark the rest would not be redacted, so it is not sent.
