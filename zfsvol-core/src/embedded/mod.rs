@@ -2,7 +2,7 @@
 //!
 //! It takes the very requests that `/dev/zfs` takes and gives the same answers: the same errnos, error lists and replies. So a program's tests
 //! run on it as they are, anywhere. What it does not do is one list, `unsupported.rs`; such a request is refused with
-//! [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) and a reason in words.
+//! [`ErrorKind::Unsupported`] and a reason in words.
 //!
 //! Pools are made of files, as on OpenZFS, or of memory. On files it writes labels and nothing else: an exported pool is found by them, and what it
 //! holds stays in the kernel that exported it. Files must be large enough for their pool, and may be sparse.
