@@ -112,6 +112,8 @@ fn a_tree_is_snapshotted_while_datasets_come_and_go(world: &World) {
             }
             rounds
         });
+        // The other thread ends, whatever becomes of this one.
+        let _ended = Ended(&done);
         // A quick kernel would be done before the other thread began.
         while !zfs.exists(&root.child("go0").expect("a name")).expect("asked") {
             thread::yield_now();
@@ -127,6 +129,15 @@ fn a_tree_is_snapshotted_while_datasets_come_and_go(world: &World) {
         done.store(1, Ordering::Release);
         assert!(come_and_go.join().expect("the other thread") > 0);
     });
+}
+
+/// Says that it is over when it is dropped, in a panic too.
+struct Ended<'a>(&'a AtomicUsize);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(1, Ordering::Release);
+    }
 }
 
 fn handles_opened_by_many_threads_work_side_by_side(world: &World) {

@@ -19,8 +19,9 @@ use crate::property::PropertySet;
 const SNAPSHOT_TREE: Operation = Operation::new(Ioc::SNAPSHOT, "snapshot, with all that is below,");
 const DESTROY_TREE: Operation = Operation::new(Ioc::DESTROY, "destroy, with all that is below,");
 
-/// How often a tree that changes under our hands is listed anew.
-const ATTEMPTS_MAX: u32 = 8;
+/// How often a tree that changes under our hands is listed anew. Where datasets come and go all the time, about every other listing is out of date
+/// before it is used (seen on an emulated processor), so 8 were too few.
+const ATTEMPTS_MAX: u32 = 64;
 
 /// How many datasets and snapshots one program is given: far below its memory limit, and a transaction group it does not hold up for long.
 const PROGRAM_NAMES_MAX: usize = 20_000;
