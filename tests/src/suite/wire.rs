@@ -98,11 +98,9 @@ fn push_again(node: &Node, volume: &VolumeName, peer: &Arc<dyn Peer>) -> Bytes {
                 // moment without its properties, so that it is no volume (seen on 2.4).
                 let is_late = matches!(
                     error.kind(),
-                    ErrorKind::InProgress
-                        | ErrorKind::Busy
-                        | ErrorKind::ResumePending
-                        | ErrorKind::Exists
-                );
+                    ErrorKind::InProgress | ErrorKind::Busy | ErrorKind::ResumePending
+                ) || error.kind() == ErrorKind::Exists
+                    && error.reason().ends_with("is no volume");
                 assert!(is_late && Instant::now() < until, "{error}");
                 thread::sleep(Duration::from_millis(5));
             }
