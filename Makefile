@@ -36,9 +36,11 @@ SHAPES ?= 1000 10x100 10000 100x100
 
 # What crashpoints tries, if not everything.
 CRASHPOINTS ?=
+# How often the power is cut.
+ROUNDS ?= 3
 
-.PHONY: help demo test lint deny msrv unit crashpoints fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench generate check-generated install clean \
-	payload-suite payload-demo payload-bench tools
+.PHONY: help demo test lint deny msrv unit crashpoints kernel-crashpoints power-cut fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench generate \
+	check-generated install clean payload-suite payload-demo payload-bench payload-crash tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
@@ -70,6 +72,18 @@ unit: tools ## unit, doc and C tests, and whether generated files are up to date
 # Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --sample N, --twice N, --seed N.
 crashpoints: tools ## everything that moves a volume, interrupted at every point: two writers, lost data and leftovers are counted
 	$(CARGO) run -q --release -p zfsvol-tests --bin crashpoints -- --twice 2000 $(CRASHPOINTS)
+
+# A sample: each call of the module waits for a transaction group to be written.
+kernel-crashpoints: payload-crash ## a sample of the same on real OpenZFS: make kernel-crashpoints ZFS=2.3 CRASHPOINTS="--sample 500"
+	@set -e; for release in $(RELEASES); do \
+		$(VM_RUN) --zfs $$release --timeout $(SUITE_SECONDS) --payload $(GUEST_DIR)/crash \
+			-- ./crashpoints --module $(or $(CRASHPOINTS),--sample 100 --twice 20); \
+	done
+
+power-cut: payload-crash ## volumes that move while the guest is killed: make power-cut ZFS=2.3 ROUNDS=5
+	@set -e; for release in $(RELEASES); do \
+		tests/power-cut $(GUEST_DIR)/crash $(ROUNDS) --zfs $$release $(if $(GUEST),--guest $(GUEST)); \
+	done
 
 msrv: tools ## whether the oldest Rust that is promised compiles it
 	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
@@ -142,6 +156,10 @@ clean: ## everything built here; the guests stay in their cache (tests/vm/README
 payload-suite: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-tests --bin suite
 	@mkdir -p $(GUEST_DIR)/suite && cp $(GUEST_DIR)/$(HOST)/debug/suite $(GUEST_DIR)/suite
+
+payload-crash: tools
+	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-tests --bin crashpoints
+	@mkdir -p $(GUEST_DIR)/crash && cp $(GUEST_DIR)/$(HOST)/debug/crashpoints $(GUEST_DIR)/crash
 
 payload-demo: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour --example handoff

@@ -1,15 +1,23 @@
 //! Interrupts everything that moves a volume at every point, puts it right, and says how often that failed: never, if it is to succeed.
 //!
 //! `crashpoints [--module] [--sample N] [--twice N] [--seed N] [--threads N] [SCENARIO]`
+//!
+//! `crashpoints power-cut DISK DISK` goes on until the power is cut, and `crashpoints power-back N` checks that what it had said is there.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it says what it found")]
 
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use zfsvol_tests::crash::{self, Options};
+use zfsvol_tests::crash::{self, Options, power};
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["power-cut", one, two] => return power_cut(one, two),
+        ["power-back", written] => return power_back(written),
+        _ => {}
+    }
     let options = match options() {
         Ok(options) => options,
         Err(what) => {
@@ -25,6 +33,35 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("there is no kernel to try it on: {error}");
             ExitCode::from(4)
+        }
+    }
+}
+
+fn power_cut(one: &str, two: &str) -> ExitCode {
+    let disks = [one.to_owned(), two.to_owned()];
+    match power::until_the_power_is_cut(&disks, |what| println!("{what}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn power_back(written: &str) -> ExitCode {
+    let Ok(written) = written.parse() else {
+        eprintln!("'{written}' is no number of a write");
+        return ExitCode::from(2);
+    };
+    match power::after_the_power_was_cut(written) {
+        Ok(wrong) if wrong.is_empty() => ExitCode::SUCCESS,
+        Ok(wrong) => {
+            println!("{}", wrong.join("\n"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
 }

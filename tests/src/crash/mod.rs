@@ -13,10 +13,12 @@
 //! | `wire.rs` | a connection on which messages are lost |
 //! | `check.rs` | what must be true |
 //! | `ground.rs` | the kernels below |
+//! | `power.rs` | the same with the power cut, on real OpenZFS |
 
 mod check;
 mod ground;
 mod mortal;
+pub mod power;
 mod report;
 mod scenario;
 mod stage;
