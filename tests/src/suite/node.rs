@@ -265,11 +265,9 @@ fn a_volume_of_another_node_is_left_alone(world: &World) {
         format!("cannot destroy the volume 'db': it belongs to the node {OTHER}")
     );
     refused(node.snapshot(&volume, "t"), ErrorKind::NotOwner);
-    refused(node.destroy_snapshots(&volume, &["s"]), ErrorKind::NotOwner);
     refused(node.rollback(&volume, "s"), ErrorKind::NotOwner);
     refused(node.resize(&volume, Size::Bytes(Bytes::from_mib(16))), ErrorKind::NotOwner);
     refused(node.rename(&volume, &name("mine")), ErrorKind::NotOwner);
-    refused(node.retain(&volume, &Retention::default()), ErrorKind::NotOwner);
     refused(node.clone_volume(&volume, None, &name("mine")), ErrorKind::NotOwner);
     refused(node.open_device(&volume, Access::ReadWrite, WAIT), ErrorKind::NotOwner);
     // It can be looked at, and its snapshots cloned.

@@ -10,8 +10,8 @@ use zfsvol_core::kernel::{Access, Errno, Fault, FaultRule, Ioc};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::volume::peer::{Incoming, Offer, PeerVolume, Settled, VolumeId};
 use zfsvol_core::volume::{
-    Bandwidth, Control, Node, Peer, PushOptions, Pushed, Recovered, Size, Uuid, VolumeName,
-    VolumeSpec, VolumeState,
+    Bandwidth, Control, Node, Peer, PushOptions, Pushed, Recovered, Retention, Size, Uuid,
+    VolumeName, VolumeSpec, VolumeState,
 };
 use zfsvol_core::zfs::Key;
 use zfsvol_core::{Bytes, Error, ErrorKind, Guid, Zfs};
@@ -60,6 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(an_owner_that_forgot_its_epoch_learns_it_again),
         case(a_clone_that_died_half_way_leaves_nothing_once_recovered),
         case(a_full_pool_at_the_peer_harms_nothing),
+        case(a_replica_has_a_retention_of_its_own),
         case(a_volume_that_is_pushed_can_be_destroyed),
     ]
 }
@@ -924,6 +925,34 @@ fn a_full_pool_at_the_peer_harms_nothing(world: &World) {
     assert_eq!(read(&there, &volume, 0, 4), b"data");
     there.takeover(&volume).expect("taken over");
     assert_eq!(read(&there, &volume, 0, 4), b"data");
+}
+
+fn a_replica_has_a_retention_of_its_own(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    for snapshot in ["a", "b", "c"] {
+        write(&two.here, &volume, 0, snapshot.as_bytes());
+        two.here.snapshot(&volume, snapshot).expect("taken");
+    }
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    // What the owner destroys stays, and what is destroyed here does not come back.
+    two.here.destroy_snapshots(&volume, &["c"]).expect("destroyed");
+    let policy = Retention { last: 2, ..Retention::default() };
+    assert_eq!(two.there.retain(&volume, &policy).expect("applied").destroyed, ["a"]);
+    two.there.destroy_snapshots(&volume, &["b"]).expect("destroyed");
+    write(&two.here, &volume, 0, b"d");
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    let names = |node: &Node| -> Vec<String> {
+        let snapshots = node.snapshots(&volume).expect("listed");
+        snapshots.into_iter().map(|one| one.name).collect()
+    };
+    assert_eq!(
+        (names(&two.here), names(&two.there)),
+        (vec!["a".into(), "b".into()], vec!["c".into()])
+    );
+    assert_eq!(read(&two.there, &volume, 0, 1), b"d");
+    handoff(&two.here, &volume, &two.to_there).expect("handed over");
+    assert_owner(&two, &volume, Some(THERE));
 }
 
 fn a_volume_that_is_pushed_can_be_destroyed(world: &World) {

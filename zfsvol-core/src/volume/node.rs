@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use super::event::Listener;
-use super::{VolumeEvent, VolumeInfo, VolumeName};
+use super::{VolumeEvent, VolumeInfo, VolumeName, VolumeState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::DatasetName;
 use crate::property::{Properties, PropertySet, Source};
@@ -187,6 +187,18 @@ impl Node {
             false => format!("it belongs to the node {}", info.ownership.owner),
         };
         Err(Error::new(ErrorKind::NotOwner, operation, reason).with_target(name.as_str()))
+    }
+
+    /// A volume whose snapshots this node may destroy: one that it owns, or a replica.
+    pub(super) fn owned_or_replica(
+        &self,
+        operation: &'static str,
+        name: &VolumeName,
+    ) -> Result<VolumeInfo> {
+        let info = self.volume(operation, name)?;
+        let is_replica =
+            info.ownership.state == VolumeState::Replica && info.ownership.owner != self.id();
+        if is_replica { Ok(info) } else { self.owned(operation, name) }
     }
 
     /// A volume, whoever owns it.

@@ -94,15 +94,18 @@ impl Node {
     /// Destroys snapshots of a volume, in one transaction group, or none of them. Those that are not there are passed over: to do it again is
     /// harmless.
     ///
+    /// Those of a replica, too: a push brings what is newer than both have, so they stay away. What an owner destroys stays on its replicas, until
+    /// it is destroyed there.
+    ///
     /// Issues `ZFS_IOC_DESTROY_SNAPS`; on disk when it returns.
     ///
     /// # Errors
-    /// - [`ErrorKind::NotFound`]: there is no such volume. [`ErrorKind::NotOwner`].
+    /// - [`ErrorKind::NotFound`]: there is no such volume. [`ErrorKind::NotOwner`]: it is being handed over.
     /// - [`ErrorKind::InvalidName`]: one is no name of a snapshot, or begins with `zfsvol-`.
     /// - [`ErrorKind::Busy`]: one is held or has a clone; [`Error::failures`] says which, and by what.
     pub fn destroy_snapshots(&self, name: &VolumeName, snapshots: &[&str]) -> Result<()> {
         let told = |error: Error| error.with_operation(DESTROY).with_target(name.as_str());
-        let volume = self.owned(DESTROY, name)?;
+        let volume = self.owned_or_replica(DESTROY, name)?;
         let full: Vec<SnapshotName> = snapshots
             .iter()
             .map(|one| snapshot_name(&volume, one))
@@ -135,7 +138,8 @@ impl Node {
     }
 
     /// Applies a retention policy to a volume's snapshots: destroys those that nothing keeps, in one transaction group, and says why each other
-    /// was kept. A snapshot that is held or has a clone is kept, also when that came about while this runs: then nothing is destroyed.
+    /// was kept. A snapshot that is held or has a clone is kept, also when that came about while this runs: then nothing is destroyed. A replica may have
+    /// a policy of its own: to keep more than the owner, or less.
     ///
     /// Issues `ZFS_IOC_SNAPSHOT_LIST_NEXT` and, for those that are held, `ZFS_IOC_GET_HOLDS`; then `ZFS_IOC_DESTROY_SNAPS` once.
     ///
@@ -143,7 +147,7 @@ impl Node {
     /// As [`Self::snapshots`] and [`Self::destroy_snapshots`].
     pub fn retain(&self, name: &VolumeName, policy: &Retention) -> Result<Retained> {
         let told = |error: Error| error.with_operation(RETAIN).with_target(name.as_str());
-        let volume = self.owned(RETAIN, name)?;
+        let volume = self.owned_or_replica(RETAIN, name)?;
         let snapshots = self.snapshots(name).map_err(told)?;
         let mut candidates = Vec::with_capacity(snapshots.len());
         for snapshot in snapshots {
