@@ -15,7 +15,7 @@ fn demo(example: &str) -> String {
     let folder = test.parent().and_then(Path::parent).expect("a folder").join("examples");
     let built = folder.join(example);
     assert!(built.exists(), "{} is not built", built.display());
-    let output = Command::new(built).arg("demo").output().expect("the example runs");
+    let output = Command::new(built).output().expect("the example runs");
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(output.status.success(), "{}\n{said}", output.status);
     assert_eq!(output.stdout, b"");
@@ -37,4 +37,17 @@ fn assert_moved(said: &str) {
 #[test]
 fn a_volume_moves_over_standard_input_and_output() {
     assert_moved(&demo("stdio"));
+}
+
+#[test]
+fn a_volume_moves_over_tcp_with_tls() {
+    let said = demo("tls");
+    assert_moved(&said);
+    // Who says to be another node, and who has a certificate that somebody else made: both are told that they are not let in, and so is the user.
+    let told = |what: &str| said.lines().filter(|line| line.trim_start().starts_with(what)).count();
+    assert_eq!((told("refused"), told("there:  refused")), (2, 2), "{said}");
+    for reason in ["it is not the node", "invalid peer certificate"] {
+        let is_told = |line: &str| line.contains("there:  refused") && line.contains(reason);
+        assert!(said.lines().any(is_told), "'{reason}' is missing:\n{said}");
+    }
 }

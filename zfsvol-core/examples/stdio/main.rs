@@ -1,6 +1,6 @@
 //! Two nodes in two processes, over the standard input and output of one of them: as `ssh` would have it.
 //!
-//!     stdio demo [--at PLACE]                          both, on one machine: starts `stdio serve` itself
+//!     stdio [demo [--at PLACE]]                        both, on one machine: starts `stdio serve` itself
 //!     stdio serve [--at PLACE]                         answers on standard input and output
 //!     stdio push VOLUME [--at PLACE] -- COMMAND...     pushes a new volume to what COMMAND starts, and hands it over
 //!
@@ -27,7 +27,7 @@ use zfsvol_core::volume::{Peer, Uuid, VolumeName};
 #[command(about = "Two nodes over the standard input and output of a process")]
 struct Arguments {
     #[command(subcommand)]
-    command: What,
+    command: Option<What>,
 }
 
 #[derive(Subcommand)]
@@ -61,7 +61,7 @@ const HERE: Uuid = Uuid::from_u128(0x6865_7265);
 const THERE: Uuid = Uuid::from_u128(0x0074_6865_7265);
 
 fn main() -> Outcome {
-    match Arguments::parse().command {
+    match Arguments::parse().command.unwrap_or(What::Demo { at: Place::Embedded }) {
         What::Demo { at } => demo(&at),
         What::Serve { at } => serve(&at),
         What::Push { volume, at, command } => push(&volume, &at, command),

@@ -7,7 +7,7 @@
 //! | [`Node::serve`](super::Node::serve) | that other end, with a [`Policy`] that is asked who may do what |
 //!
 //! What goes over the streams is described in `docs/peer-protocol.md`, precisely enough to write another implementation. Who may connect is the
-//! transport's to know; zfsvol opens no socket and runs no program.
+//! transport's to know; zfsvol opens no socket and runs no program. `examples/tls` and `examples/stdio` do, and are whole programs.
 //!
 //! ```
 //! use std::sync::Arc;
