@@ -72,6 +72,11 @@
 #define ZFSVOL_ABI 1
 
 /**
+ * One number of every owner, one after the other: for file systems with more owners than should be in memory. Read by one thread at a time; others wait.
+ */
+typedef struct zfsvol_accounts zfsvol_accounts;
+
+/**
  * A limit on how fast streams are sent, shared by all pushes that are given it.
  */
 typedef struct zfsvol_bandwidth zfsvol_bandwidth;
@@ -80,6 +85,11 @@ typedef struct zfsvol_bandwidth zfsvol_bandwidth;
  * The data of a zvol: its block device, or the same in this process. Can be used by several threads at once. While it is open the zvol cannot be destroyed.
  */
 typedef struct zfsvol_device zfsvol_device;
+
+/**
+ * The files that changed, one after the other. Read by one thread at a time; others wait, but for one that cancels.
+ */
+typedef struct zfsvol_diff zfsvol_diff;
 
 /**
  * Why a call failed.
@@ -108,6 +118,11 @@ typedef struct zfsvol_handle zfsvol_handle;
  * What was done to a pool, from the oldest that is kept. Read by one thread at a time; others wait.
  */
 typedef struct zfsvol_history zfsvol_history;
+
+/**
+ * Pools that are not imported, as they were found on devices. It does not change.
+ */
+typedef struct zfsvol_importable zfsvol_importable;
 
 /**
  * The key of an encrypted dataset. Wiped from memory when it is freed.
@@ -158,6 +173,11 @@ typedef struct zfsvol_records zfsvol_records;
 typedef struct zfsvol_send zfsvol_send;
 
 /**
+ * The vdevs of a pool that is to be created, or of those to be added to one. Nobody else may use it while it is changed.
+ */
+typedef struct zfsvol_topology zfsvol_topology;
+
+/**
  * A send, a receive, a push or a handoff that runs by itself, in threads of the library.
  *
  * Any thread can watch it, cancel it and wait for it, while others do so too.
@@ -199,6 +219,102 @@ typedef struct {
      */
     size_t len;
 } zfsvol_str;
+
+/**
+ * What is to become of a scrub: a `ZFSVOL_SCRUB_...`.
+ */
+typedef uint32_t zfsvol_scrub;
+
+/**
+ * Something that takes a pool a while: a `ZFSVOL_ACTIVITY_...`.
+ */
+typedef uint32_t zfsvol_activity;
+
+/**
+ * What is to become of initializing: a `ZFSVOL_INITIALIZE_...`.
+ */
+typedef uint32_t zfsvol_initialize;
+
+/**
+ * What is to become of trimming: a `ZFSVOL_TRIM_...`.
+ */
+typedef uint32_t zfsvol_trim;
+
+/**
+ * How to trim. All zeros: as fast as it goes.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_trim_options)`.
+     */
+    size_t size;
+    /**
+     * So many bytes a second for each device; 0 for as fast as it goes.
+     */
+    uint64_t bytes_per_second;
+    /**
+     * The device must make what was there impossible to read. Few can.
+     */
+    bool secure;
+} zfsvol_trim_options;
+
+/**
+ * What is read into memory ahead of use: a `ZFSVOL_PREFETCH_...`.
+ */
+typedef uint32_t zfsvol_prefetch;
+
+/**
+ * By what the entries of a deduplication table are chosen that are dropped: a `ZFSVOL_PRUNE_...`.
+ */
+typedef uint32_t zfsvol_prune;
+
+/**
+ * What a volume is to be. All zeros: a file system without a limit.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_volume_spec)`.
+     */
+    size_t size;
+    /**
+     * A block device of so many bytes; 0 for a file system.
+     */
+    uint64_t block_bytes;
+    /**
+     * A file system holds at most so many bytes, its snapshots not counted; 0 for no limit.
+     */
+    uint64_t quota_bytes;
+    /**
+     * Nothing is reserved for a block device.
+     */
+    bool sparse;
+    /**
+     * With these properties too.
+     */
+    const zfsvol_nvlist *properties;
+    /**
+     * Encrypted with this key.
+     */
+    const zfsvol_key *key;
+} zfsvol_volume_spec;
+
+/**
+ * A clone to be made.
+ */
+typedef struct {
+    /**
+     * The volume it begins as.
+     */
+    zfsvol_str from;
+    /**
+     * The snapshot of it; `ZFSVOL_NONE` for how it is now.
+     */
+    zfsvol_str snapshot;
+    /**
+     * The new volume.
+     */
+    zfsvol_str to;
+} zfsvol_volume_copy;
 
 /**
  * How a tree was destroyed: a `ZFSVOL_TREE_...`.
@@ -407,6 +523,61 @@ typedef struct {
 } zfsvol_failure;
 
 /**
+ * How far back a damaged pool may go to be opened: a `ZFSVOL_REWIND_...`. What was written later is lost.
+ */
+typedef uint32_t zfsvol_rewind;
+
+/**
+ * How to import a pool. All zeros: nothing special.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_import_options)`.
+     */
+    size_t size;
+    /**
+     * Under another name.
+     */
+    zfsvol_str new_name;
+    /**
+     * A directory that all mountpoints are taken to be below. Keeps the pool out of the cache file.
+     */
+    zfsvol_str altroot;
+    /**
+     * Properties of the pool for this import (`cachefile`, `comment`).
+     */
+    const zfsvol_nvlist *properties;
+    /**
+     * The transaction group of `ZFSVOL_REWIND_TXG`.
+     */
+    uint64_t txg;
+    /**
+     * What to do if it cannot be opened as it is.
+     */
+    zfsvol_rewind rewind;
+    /**
+     * The other name is for this import only.
+     */
+    bool temporary_name;
+    /**
+     * Nothing is written to it.
+     */
+    bool read_only;
+    /**
+     * Even if another host was using it last.
+     */
+    bool force;
+    /**
+     * Even if it was destroyed.
+     */
+    bool destroyed;
+    /**
+     * Even if a log device is missing: what was only in the log is lost.
+     */
+    bool missing_log;
+} zfsvol_import_options;
+
+/**
  * Kinds of dataset, added up: `ZFSVOL_KIND_...`, OpenZFS's own bits of `zfs_type_t`.
  */
 typedef uint32_t zfsvol_kind;
@@ -458,6 +629,70 @@ typedef struct {
 } zfsvol_list_options;
 
 /**
+ * What a mount takes from a property, or is told: a `ZFSVOL_MOUNT_...`.
+ */
+typedef uint32_t zfsvol_mount_choice;
+
+/**
+ * How to mount. All zeros: as the file system's properties say. What is said here holds for this mount only.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_mount_options)`.
+     */
+    size_t size;
+    /**
+     * On this directory, and not where the properties say; `canmount`, `legacy` and `none` do not matter then. Whoever mounts it so unmounts it, too.
+     */
+    zfsvol_str at;
+    /**
+     * Instead of the property `readonly`.
+     */
+    zfsvol_mount_choice read_only;
+    /**
+     * Instead of the property `atime`.
+     */
+    zfsvol_mount_choice atime;
+    /**
+     * Instead of the property `relatime`.
+     */
+    zfsvol_mount_choice relatime;
+    /**
+     * Instead of the property `devices`.
+     */
+    zfsvol_mount_choice devices;
+    /**
+     * Instead of the property `exec`.
+     */
+    zfsvol_mount_choice exec;
+    /**
+     * Instead of the property `setuid`.
+     */
+    zfsvol_mount_choice setuid;
+    /**
+     * Instead of the property `overlay`: whether it may be mounted over a directory with something in it.
+     */
+    zfsvol_mount_choice overlay;
+    /**
+     * Mounts it although it was received from a redacted stream.
+     */
+    bool redacted;
+    /**
+     * Mounts it although it is `zoned`.
+     */
+    bool zoned;
+    /**
+     * No part of the path may be a symbolic link: for directories below one that others write to.
+     */
+    bool no_symlinks;
+} zfsvol_mount_options;
+
+/**
+ * How to unmount, added up: `ZFSVOL_UNMOUNT_...`.
+ */
+typedef uint32_t zfsvol_unmount_flags;
+
+/**
  * How to open a node. All zeros: nothing special.
  */
 typedef struct {
@@ -488,36 +723,6 @@ typedef struct {
      */
     void (*release)(void *context);
 } zfsvol_node_options;
-
-/**
- * What a volume is to be. All zeros: a file system without a limit.
- */
-typedef struct {
-    /**
-     * `sizeof(zfsvol_volume_spec)`.
-     */
-    size_t size;
-    /**
-     * A block device of so many bytes; 0 for a file system.
-     */
-    uint64_t block_bytes;
-    /**
-     * A file system holds at most so many bytes, its snapshots not counted; 0 for no limit.
-     */
-    uint64_t quota_bytes;
-    /**
-     * Nothing is reserved for a block device.
-     */
-    bool sparse;
-    /**
-     * With these properties too.
-     */
-    const zfsvol_nvlist *properties;
-    /**
-     * Encrypted with this key.
-     */
-    const zfsvol_key *key;
-} zfsvol_volume_spec;
 
 /**
  * The type of a pair: a `ZFSVOL_TYPE_...`, OpenZFS's own number of `data_type_t`.
@@ -580,16 +785,6 @@ typedef struct {
 typedef uint32_t zfsvol_export;
 
 /**
- * What is to become of a scrub: a `ZFSVOL_SCRUB_...`.
- */
-typedef uint32_t zfsvol_scrub;
-
-/**
- * Something that takes a pool a while: a `ZFSVOL_ACTIVITY_...`.
- */
-typedef uint32_t zfsvol_activity;
-
-/**
  * How to run a channel program. All zeros: without arguments, with the limits that the `zfs` command has, and what it changes is kept.
  */
 typedef struct {
@@ -614,6 +809,38 @@ typedef struct {
      */
     bool nosync;
 } zfsvol_program_options;
+
+/**
+ * Whose space is counted: a `ZFSVOL_OWNER_...`. Which number a name has is for the caller to look up.
+ */
+typedef uint32_t zfsvol_owner;
+
+/**
+ * What is counted or limited: a `ZFSVOL_ACCOUNT_...`.
+ */
+typedef uint32_t zfsvol_account;
+
+/**
+ * A quota to be set.
+ */
+typedef struct {
+    /**
+     * Whose: a user's, a group's, a project's.
+     */
+    zfsvol_owner kind;
+    /**
+     * The number of the user, group or project.
+     */
+    uint32_t id;
+    /**
+     * What it limits: `ZFSVOL_ACCOUNT_QUOTA` or `ZFSVOL_ACCOUNT_OBJECT_QUOTA`.
+     */
+    zfsvol_account account;
+    /**
+     * Most bytes or objects; 0 takes the quota away.
+     */
+    uint64_t limit;
+} zfsvol_quota;
 
 /**
  * How to receive. All zeros: nothing special.
@@ -769,6 +996,101 @@ typedef struct {
 } zfsvol_bookmark;
 
 /**
+ * How the devices of a vdev share the data: a `ZFSVOL_REDUNDANCY_...`.
+ */
+typedef uint32_t zfsvol_redundancy;
+
+/**
+ * What a vdev is for: a `ZFSVOL_CLASS_...`.
+ */
+typedef uint32_t zfsvol_class;
+
+/**
+ * A top-level vdev. All zeros but the devices: one device, for everything.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_vdev_spec)`.
+     */
+    size_t size;
+    /**
+     * Its files and devices, by their absolute paths.
+     */
+    const zfsvol_str *devices;
+    /**
+     * How many there are.
+     */
+    size_t device_count;
+    /**
+     * How they share the data.
+     */
+    zfsvol_redundancy redundancy;
+    /**
+     * What is to be kept on it.
+     */
+    zfsvol_class allocation_class;
+    /**
+     * How many devices may fail, of raidz and draid: 1 to 3.
+     */
+    uint8_t parity;
+    /**
+     * Sectors of 2 to the power of this many bytes, 9 to 16; 0 for those of the topology.
+     */
+    uint8_t ashift;
+    /**
+     * Of draid, data devices of a group; 0 for 8, or as many as there are.
+     */
+    uint64_t draid_data;
+    /**
+     * Of draid, distributed spares.
+     */
+    uint64_t draid_spares;
+} zfsvol_vdev_spec;
+
+/**
+ * Which features a pool has enabled: a `ZFSVOL_FEATURES_...`.
+ */
+typedef uint32_t zfsvol_features;
+
+/**
+ * How to create a pool. All zeros: with all features, and no properties.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_pool_options)`.
+     */
+    size_t size;
+    /**
+     * Which features it has.
+     */
+    zfsvol_features features;
+    /**
+     * Even from devices that are part of an exported pool, or of one that another host may have in use.
+     */
+    bool force;
+    /**
+     * With `ZFSVOL_FEATURES_ONLY`, their short names: `encryption`, `large_blocks`.
+     */
+    const zfsvol_str *feature_names;
+    /**
+     * How many names of features there are.
+     */
+    size_t feature_count;
+    /**
+     * Properties of the pool.
+     */
+    const zfsvol_nvlist *properties;
+    /**
+     * Properties of its root dataset.
+     */
+    const zfsvol_nvlist *root_properties;
+    /**
+     * Makes the root dataset an encryption root with this key.
+     */
+    const zfsvol_key *root_key;
+} zfsvol_pool_options;
+
+/**
  * What a transfer does now: a `ZFSVOL_PHASE_...`.
  */
 typedef uint32_t zfsvol_phase;
@@ -798,6 +1120,172 @@ typedef struct {
      */
     bool finished;
 } zfsvol_progress;
+
+/**
+ * A device that is to join a vdev. All zeros but the path: nothing special.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_new_device)`.
+     */
+    size_t size;
+    /**
+     * The file or device, by its absolute path.
+     */
+    zfsvol_str path;
+    /**
+     * Sectors of 2 to the power of this many bytes, 9 to 16; 0 for what the device says.
+     */
+    uint8_t ashift;
+    /**
+     * Copies in the order of the device, not block by block: quicker, and a scrub afterwards verifies. For mirrors and draid.
+     */
+    bool sequential;
+    /**
+     * Takes it even if it is part of an exported pool, or of one that another host may have in use.
+     */
+    bool force;
+} zfsvol_new_device;
+
+/**
+ * How a device is taken out of use: a `ZFSVOL_OFFLINE_...`.
+ */
+typedef uint32_t zfsvol_offline;
+
+/**
+ * Starts one, or goes on with one that is paused.
+ */
+#define ZFSVOL_SCRUB_START 0
+
+/**
+ * Starts one of what was written since the last. OpenZFS 2.4.
+ */
+#define ZFSVOL_SCRUB_SINCE_LAST 1
+
+/**
+ * Starts one of the blocks in the error log. OpenZFS 2.2.
+ */
+#define ZFSVOL_SCRUB_ERRORS 2
+
+/**
+ * Pauses it.
+ */
+#define ZFSVOL_SCRUB_PAUSE 3
+
+/**
+ * Stops it.
+ */
+#define ZFSVOL_SCRUB_STOP 4
+
+/**
+ * Starts a resilver anew.
+ */
+#define ZFSVOL_SCRUB_RESILVER 5
+
+/**
+ * A checkpoint is being discarded.
+ */
+#define ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD 0
+
+/**
+ * Space of what was destroyed is being freed.
+ */
+#define ZFSVOL_ACTIVITY_FREE 1
+
+/**
+ * Devices are being initialized.
+ */
+#define ZFSVOL_ACTIVITY_INITIALIZE 2
+
+/**
+ * Devices are being replaced.
+ */
+#define ZFSVOL_ACTIVITY_REPLACE 3
+
+/**
+ * Devices are being removed.
+ */
+#define ZFSVOL_ACTIVITY_REMOVE 4
+
+/**
+ * A resilver runs.
+ */
+#define ZFSVOL_ACTIVITY_RESILVER 5
+
+/**
+ * A scrub runs.
+ */
+#define ZFSVOL_ACTIVITY_SCRUB 6
+
+/**
+ * Devices are being trimmed.
+ */
+#define ZFSVOL_ACTIVITY_TRIM 7
+
+/**
+ * A RAID-Z is being expanded. OpenZFS 2.3.
+ */
+#define ZFSVOL_ACTIVITY_RAIDZ_EXPAND 8
+
+/**
+ * Metadata is being condensed. OpenZFS 2.4.
+ */
+#define ZFSVOL_ACTIVITY_CONDENSE 9
+
+/**
+ * Begins, or goes on, writing to all free space.
+ */
+#define ZFSVOL_INITIALIZE_START 0
+
+/**
+ * Stops it, to begin from the start the next time.
+ */
+#define ZFSVOL_INITIALIZE_CANCEL 1
+
+/**
+ * Stops it, to go on later.
+ */
+#define ZFSVOL_INITIALIZE_SUSPEND 2
+
+/**
+ * Forgets that it was done. OpenZFS 2.2.
+ */
+#define ZFSVOL_INITIALIZE_UNINITIALIZE 3
+
+/**
+ * Begins, or goes on, telling the devices what is free.
+ */
+#define ZFSVOL_TRIM_START 0
+
+/**
+ * Stops it, to begin from the start the next time.
+ */
+#define ZFSVOL_TRIM_CANCEL 1
+
+/**
+ * Stops it, to go on later.
+ */
+#define ZFSVOL_TRIM_SUSPEND 2
+
+/**
+ * The deduplication tables. OpenZFS 2.3.
+ */
+#define ZFSVOL_PREFETCH_DDT 0
+
+/**
+ * The block reference table of cloned blocks. OpenZFS 2.4.
+ */
+#define ZFSVOL_PREFETCH_BRT 1
+
+/**
+ * Those older than so many seconds.
+ */
+#define ZFSVOL_PRUNE_SECONDS 0
+
+/**
+ * The oldest, so many percent: 1 to 100.
+ */
+#define ZFSVOL_PRUNE_PERCENT 1
 
 /**
  * All of it in one transaction group.
@@ -835,6 +1323,31 @@ typedef struct {
 #define ZFSVOL_RELEASE_2_4 204
 
 /**
+ * Not at all.
+ */
+#define ZFSVOL_REWIND_NONE 0
+
+/**
+ * To its checkpoint.
+ */
+#define ZFSVOL_REWIND_CHECKPOINT 1
+
+/**
+ * A few transaction groups if need be, `zpool import -F`.
+ */
+#define ZFSVOL_REWIND_RECOVER 2
+
+/**
+ * As far as it takes, `zpool import -FX`. May read the whole pool, and leave damage.
+ */
+#define ZFSVOL_REWIND_EXTREME 3
+
+/**
+ * To the transaction group that is given, or before.
+ */
+#define ZFSVOL_REWIND_TXG 4
+
+/**
  * A file system.
  */
 #define ZFSVOL_KIND_FILESYSTEM 1
@@ -853,6 +1366,31 @@ typedef struct {
  * A bookmark.
  */
 #define ZFSVOL_KIND_BOOKMARK 16
+
+/**
+ * As the property says.
+ */
+#define ZFSVOL_MOUNT_PROPERTY 0
+
+/**
+ * On, whatever the property says.
+ */
+#define ZFSVOL_MOUNT_ON 1
+
+/**
+ * Off, whatever the property says.
+ */
+#define ZFSVOL_MOUNT_OFF 2
+
+/**
+ * Even if it is in use: what is open there gets errors.
+ */
+#define ZFSVOL_UNMOUNT_FORCE 1
+
+/**
+ * Out of sight now, gone when the last user is.
+ */
+#define ZFSVOL_UNMOUNT_DETACH 2
 
 /**
  * No value: the pair is there or it is not.
@@ -1015,84 +1553,39 @@ typedef struct {
 #define ZFSVOL_EXPORT_WITHOUT_MARK 2
 
 /**
- * Starts one, or goes on with one that is paused.
+ * Users.
  */
-#define ZFSVOL_SCRUB_START 0
+#define ZFSVOL_OWNER_USER 0
 
 /**
- * Starts one of what was written since the last. OpenZFS 2.4.
+ * Groups.
  */
-#define ZFSVOL_SCRUB_SINCE_LAST 1
+#define ZFSVOL_OWNER_GROUP 1
 
 /**
- * Starts one of the blocks in the error log. OpenZFS 2.2.
+ * Projects.
  */
-#define ZFSVOL_SCRUB_ERRORS 2
+#define ZFSVOL_OWNER_PROJECT 2
 
 /**
- * Pauses it.
+ * Bytes that the owner's files take.
  */
-#define ZFSVOL_SCRUB_PAUSE 3
+#define ZFSVOL_ACCOUNT_USED 0
 
 /**
- * Stops it.
+ * Most bytes they may take.
  */
-#define ZFSVOL_SCRUB_STOP 4
+#define ZFSVOL_ACCOUNT_QUOTA 1
 
 /**
- * Starts a resilver anew.
+ * Files, directories and other objects the owner has.
  */
-#define ZFSVOL_SCRUB_RESILVER 5
+#define ZFSVOL_ACCOUNT_OBJECTS 2
 
 /**
- * A checkpoint is being discarded.
+ * Most objects the owner may have.
  */
-#define ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD 0
-
-/**
- * Space of what was destroyed is being freed.
- */
-#define ZFSVOL_ACTIVITY_FREE 1
-
-/**
- * Devices are being initialized.
- */
-#define ZFSVOL_ACTIVITY_INITIALIZE 2
-
-/**
- * Devices are being replaced.
- */
-#define ZFSVOL_ACTIVITY_REPLACE 3
-
-/**
- * Devices are being removed.
- */
-#define ZFSVOL_ACTIVITY_REMOVE 4
-
-/**
- * A resilver runs.
- */
-#define ZFSVOL_ACTIVITY_RESILVER 5
-
-/**
- * A scrub runs.
- */
-#define ZFSVOL_ACTIVITY_SCRUB 6
-
-/**
- * Devices are being trimmed.
- */
-#define ZFSVOL_ACTIVITY_TRIM 7
-
-/**
- * A RAID-Z is being expanded. OpenZFS 2.3.
- */
-#define ZFSVOL_ACTIVITY_RAIDZ_EXPAND 8
-
-/**
- * Metadata is being condensed. OpenZFS 2.4.
- */
-#define ZFSVOL_ACTIVITY_CONDENSE 9
+#define ZFSVOL_ACCOUNT_OBJECT_QUOTA 3
 
 /**
  * Records above 128 KiB (`largeblockok`).
@@ -1351,6 +1844,86 @@ typedef struct {
 #define ZFSVOL_STATUS_UNKNOWN_NUMBER 205
 
 /**
+ * One device, no redundancy.
+ */
+#define ZFSVOL_REDUNDANCY_NONE 0
+
+/**
+ * Each device has all of it.
+ */
+#define ZFSVOL_REDUNDANCY_MIRROR 1
+
+/**
+ * Any `parity` devices may fail.
+ */
+#define ZFSVOL_REDUNDANCY_RAIDZ 2
+
+/**
+ * As raidz, with the spares distributed over all devices.
+ */
+#define ZFSVOL_REDUNDANCY_DRAID 3
+
+/**
+ * Everything that has no vdev of its own.
+ */
+#define ZFSVOL_CLASS_NORMAL 0
+
+/**
+ * The intent log.
+ */
+#define ZFSVOL_CLASS_LOG 1
+
+/**
+ * Metadata, and small blocks where `special_small_blocks` says so.
+ */
+#define ZFSVOL_CLASS_SPECIAL 2
+
+/**
+ * Deduplication tables.
+ */
+#define ZFSVOL_CLASS_DEDUP 3
+
+/**
+ * Every feature that the loaded module knows.
+ */
+#define ZFSVOL_FEATURES_ALL 0
+
+/**
+ * None.
+ */
+#define ZFSVOL_FEATURES_NONE 1
+
+/**
+ * Those that are named, and those they depend on.
+ */
+#define ZFSVOL_FEATURES_ONLY 2
+
+/**
+ * What OpenZFS 2.0 knows, as far as the loaded module does; the pool's property `compatibility` says so.
+ */
+#define ZFSVOL_FEATURES_2_0 200
+
+/**
+ * What OpenZFS 2.1 knows.
+ */
+#define ZFSVOL_FEATURES_2_1 201
+
+/**
+ * What OpenZFS 2.2 knows.
+ */
+#define ZFSVOL_FEATURES_2_2 202
+
+/**
+ * What OpenZFS 2.3 knows.
+ */
+#define ZFSVOL_FEATURES_2_3 203
+
+/**
+ * What OpenZFS 2.4 knows.
+ */
+#define ZFSVOL_FEATURES_2_4 204
+
+/**
  * It asks the peer what it has, and takes a snapshot if anything is missing there.
  */
 #define ZFSVOL_PHASE_COMPARING 0
@@ -1365,9 +1938,153 @@ typedef struct {
  */
 #define ZFSVOL_PHASE_SETTLING 2
 
+/**
+ * Until it is brought online again.
+ */
+#define ZFSVOL_OFFLINE_PERSISTENT 0
+
+/**
+ * Until then, or the next import.
+ */
+#define ZFSVOL_OFFLINE_TEMPORARY 1
+
+/**
+ * As if it had failed, until it is cleared.
+ */
+#define ZFSVOL_OFFLINE_FAULTED 2
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Starts, pauses or stops a scrub. Issues `ZFS_IOC_POOL_SCRUB`, or `ZFS_IOC_POOL_SCAN`. Fails with `IN_PROGRESS`, `NOT_FOUND`, `UNSUPPORTED`.
+ */
+zfsvol_status zfsvol_pool_scrub(const zfsvol_zfs *zfs,
+                                zfsvol_str pool,
+                                zfsvol_scrub scrub,
+                                zfsvol_error **error);
+
+/**
+ * Waits until an activity of a pool is over; with `vdev`, not 0, that of one device. `waited` says whether there was anything to wait for (NULL if that does not
+ * matter). Issues `ZFS_IOC_WAIT`; cannot be cancelled.
+ */
+zfsvol_status zfsvol_pool_wait(const zfsvol_zfs *zfs,
+                               zfsvol_str pool,
+                               zfsvol_activity activity,
+                               uint64_t vdev,
+                               bool *waited,
+                               zfsvol_error **error);
+
+/**
+ * Waits until a file system has freed the files that were removed from it: its delete queue. `waited` says whether there was anything to wait for (NULL if that does not
+ * matter). Issues `ZFS_IOC_WAIT_FS`; cannot be cancelled. Fails with `NOT_FOUND`, `INTERRUPTED`, `CANCELLED` (it was unmounted or destroyed meanwhile).
+ */
+zfsvol_status zfsvol_dataset_wait_deletequeue(const zfsvol_zfs *zfs,
+                                              zfsvol_str name,
+                                              bool *waited,
+                                              zfsvol_error **error);
+
+/**
+ * Begins or stops initializing devices, which are named by their GUIDs. Issues `ZFS_IOC_POOL_INITIALIZE`.
+ *
+ * Fails, for each device by its GUID, with `IN_PROGRESS`, `NOT_FOUND` (no such device, or nothing to stop), `INVALID` (no leaf); `UNSUPPORTED`, `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_initialize(const zfsvol_zfs *zfs,
+                                     zfsvol_str pool,
+                                     const uint64_t *vdevs,
+                                     size_t count,
+                                     zfsvol_initialize what,
+                                     zfsvol_error **error);
+
+/**
+ * Begins or stops trimming devices, which are named by their GUIDs; `options` count when it begins. Issues `ZFS_IOC_POOL_TRIM`.
+ *
+ * Fails, for each device by its GUID, with `IN_PROGRESS`, `NOT_FOUND` (no such device, or nothing to stop), `FEATURE_DISABLED` (it cannot be trimmed, or not securely), `INVALID` (no
+ * leaf); `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_trim(const zfsvol_zfs *zfs,
+                               zfsvol_str pool,
+                               const uint64_t *vdevs,
+                               size_t count,
+                               zfsvol_trim what,
+                               const zfsvol_trim_options *options,
+                               zfsvol_error **error);
+
+/**
+ * Reads tables of a pool into memory. Issues `ZFS_IOC_POOL_PREFETCH`. Fails with `NOT_FOUND`, `UNSUPPORTED`, `DENIED`.
+ */
+zfsvol_status zfsvol_pool_prefetch(const zfsvol_zfs *zfs,
+                                   zfsvol_str pool,
+                                   zfsvol_prefetch what,
+                                   zfsvol_error **error);
+
+/**
+ * Drops entries from a pool's deduplication tables, of blocks that are in use once only: blocks written later do not find them. Issues `ZFS_IOC_DDT_PRUNE`. OpenZFS 2.3.
+ *
+ * Fails with `FEATURE_DISABLED` (`fast_dedup`), `IN_PROGRESS`, `INVALID` (no percentage), `UNSUPPORTED`, `DENIED`.
+ */
+zfsvol_status zfsvol_pool_prune_ddt(const zfsvol_zfs *zfs,
+                                    zfsvol_str pool,
+                                    zfsvol_prune by,
+                                    uint64_t amount,
+                                    zfsvol_error **error);
+
+/**
+ * Begins, or without `start` cancels, condensing of a pool's log of space maps. Issues `ZFS_IOC_POOL_CONDENSE`. Fails with `UNSUPPORTED` up to OpenZFS 2.4, `NOT_FOUND` (none to
+ * cancel), `DENIED`.
+ */
+zfsvol_status zfsvol_pool_condense(const zfsvol_zfs *zfs,
+                                   zfsvol_str pool,
+                                   bool start,
+                                   zfsvol_error **error);
+
+/**
+ * Creates volumes: `zfsvol_volume_create` for each, many at the same time. `specs` are as many pointers as there are names; it may be NULL, and so may be each.
+ * `threads` is how many calls are made at once; 0 for 32.
+ *
+ * `results`: nvlist array `results`, one for each name in their order, with `name` (string) and either `info` (nvlist, as `zfsvol_volume_get` gives it) or `error` (nvlist, as of `zfsvol_error_details`); and
+ * `failed` (uint64), how many failed. That some failed is no failure of the call.
+ */
+zfsvol_status zfsvol_volumes_create(const zfsvol_node *node,
+                                    const zfsvol_str *names,
+                                    const zfsvol_volume_spec *const *specs,
+                                    size_t count,
+                                    size_t threads,
+                                    zfsvol_nvlist **results,
+                                    zfsvol_error **error);
+
+/**
+ * Clones volumes: `zfsvol_volume_clone` for each, many at the same time. `threads` and `results` as in `zfsvol_volumes_create`; `name` is that of the new volume.
+ */
+zfsvol_status zfsvol_volumes_clone(const zfsvol_node *node,
+                                   const zfsvol_volume_copy *copies,
+                                   size_t count,
+                                   size_t threads,
+                                   zfsvol_nvlist **results,
+                                   zfsvol_error **error);
+
+/**
+ * Destroys volumes with their snapshots: `zfsvol_volume_destroy` for each, many at the same time. `threads` and `results` as in `zfsvol_volumes_create`, with `destroyed` (boolean) in the place of `info`.
+ */
+zfsvol_status zfsvol_volumes_destroy(const zfsvol_node *node,
+                                     const zfsvol_str *names,
+                                     size_t count,
+                                     size_t threads,
+                                     zfsvol_nvlist **results,
+                                     zfsvol_error **error);
+
+/**
+ * Takes a snapshot of that name of each volume: all that can be taken in one transaction group, so of one moment. `threads` and `results` as in `zfsvol_volumes_create`, with `taken` (boolean) in the place of `info`. Issues `ZFS_IOC_SNAPSHOT`
+ * once, and once more after failures.
+ */
+zfsvol_status zfsvol_volumes_snapshot(const zfsvol_node *node,
+                                      const zfsvol_str *names,
+                                      size_t count,
+                                      zfsvol_str snapshot,
+                                      size_t threads,
+                                      zfsvol_nvlist **results,
+                                      zfsvol_error **error);
 
 /**
  * Creates a file system with these properties (NULL for none). With a `key` (NULL for none) it is encrypted, and an encryption root of its own.
@@ -1533,6 +2250,57 @@ zfsvol_status zfsvol_device_flush(const zfsvol_device *device, zfsvol_error **er
  * Closes it. Does nothing for NULL.
  */
 void zfsvol_device_free(zfsvol_device *device);
+
+/**
+ * Compares the snapshot `from` with `to`: a later snapshot of the same file system or a clone, or the file system as it is now, of which a temporary snapshot is made that
+ * goes with the object. Nothing need be mounted. Issues `ZFS_IOC_DIFF` in a thread of its own.
+ *
+ * Fails with `NOT_FOUND`, `UNRELATED` (`from` is no earlier snapshot of it), `DENIED`.
+ */
+zfsvol_status zfsvol_diff_open(const zfsvol_zfs *zfs,
+                               zfsvol_str from,
+                               zfsvol_str to,
+                               zfsvol_diff **diff,
+                               zfsvol_error **error);
+
+/**
+ * The next file that changed, or NULL when there is none any more: `kind` (string: `added`, `removed`, `modified`, `renamed` with the new path `detail` (string), `links` with how many more or
+ * fewer `detail` (int64)), `path` (string, from the root of the file system; of one that was renamed, the earlier), `file` (string: `file`, `directory`, `symbolic_link`, `block_device`,
+ * `character_device`, `fifo`, `socket`, `other`), `object` (uint64), `changed` (int64).
+ *
+ * Fails with `WRONG_TYPE` (zvols), `KEY_NOT_LOADED`, `CANCELLED`, `DENIED`; then there is no next.
+ */
+zfsvol_status zfsvol_diff_next(const zfsvol_diff *diff,
+                               zfsvol_nvlist **change,
+                               zfsvol_error **error);
+
+/**
+ * What it is compared with: the later snapshot, which is the temporary one if the present is. To be freed with `zfsvol_buffer_free`.
+ */
+zfsvol_status zfsvol_diff_to(const zfsvol_diff *diff,
+                             zfsvol_buffer *snapshot,
+                             zfsvol_error **error);
+
+/**
+ * Stops the comparison, from any thread, also while another one waits for the next file. Does nothing once it is over, or for NULL.
+ */
+void zfsvol_diff_cancel(const zfsvol_diff *diff);
+
+/**
+ * Frees it, read to its end or not; one that is not is cancelled. Does nothing for NULL.
+ */
+void zfsvol_diff_free(zfsvol_diff *diff);
+
+/**
+ * The path of an object (an inode number) in a snapshot or an unmounted file system, from its root; to be freed with `zfsvol_buffer_free`. Issues `ZFS_IOC_OBJ_TO_PATH`.
+ *
+ * Fails with `NOT_FOUND`, `WRONG_TYPE` (a zvol), `KEY_NOT_LOADED`, `DENIED`.
+ */
+zfsvol_status zfsvol_object_path(const zfsvol_zfs *zfs,
+                                 zfsvol_str name,
+                                 uint64_t object,
+                                 zfsvol_buffer *path,
+                                 zfsvol_error **error);
 
 /**
  * A door through which nothing can be changed: such calls fail with `READ_ONLY`. It binds those who are given it; it is no sandbox.
@@ -1722,6 +2490,63 @@ zfsvol_status zfsvol_pool_error_log(const zfsvol_zfs *zfs,
                                     zfsvol_error **error);
 
 /**
+ * Looks for pools that can be imported, by the labels on these files, devices and directories, whose files and devices are all looked at; with `destroyed`, for destroyed ones
+ * too. Ordered by name and GUID. Issues `ZFS_IOC_POOL_CONFIGS`, and `ZFS_IOC_POOL_TRYIMPORT` for each.
+ *
+ * Fails with `NOT_FOUND` (a path), `DENIED`.
+ */
+zfsvol_status zfsvol_importable_search(const zfsvol_zfs *zfs,
+                                       const zfsvol_str *paths,
+                                       size_t count,
+                                       bool destroyed,
+                                       zfsvol_importable **found,
+                                       zfsvol_error **error);
+
+/**
+ * How many there are. 0 for NULL.
+ */
+size_t zfsvol_importable_count(const zfsvol_importable *found);
+
+/**
+ * One of them, `index` from 0: `name` (string), `guid`, `txg` (uint64), `destroyed`, `exported` (boolean), `health` (string), `in_use` (nvlist: `kind` (string: `imported`, `no_host_id`,
+ * `last_used`), `hostname` (string), `hostid` (uint64)), `unsupported_features` (string array), `read_only_possible` (boolean), `root` (nvlist, as in `zfsvol_pool_status`), `config` (nvlist, the
+ * kernel's own).
+ *
+ * Fails with `NOT_FOUND` beyond the last.
+ */
+zfsvol_status zfsvol_importable_get(const zfsvol_importable *found,
+                                    size_t index,
+                                    zfsvol_nvlist **pool,
+                                    zfsvol_error **error);
+
+/**
+ * The files and devices of one of them that were not found or cannot be used, by the path they had: string array `devices`. Fails as `zfsvol_importable_get`.
+ */
+zfsvol_status zfsvol_importable_missing(const zfsvol_importable *found,
+                                        size_t index,
+                                        zfsvol_nvlist **devices,
+                                        zfsvol_error **error);
+
+/**
+ * Frees what was found. Does nothing for NULL.
+ */
+void zfsvol_importable_free(zfsvol_importable *found);
+
+/**
+ * Imports one of the pools that were found, and says what it is called now (`name`, to be freed with `zfsvol_buffer_free`; NULL if that does not matter). Nothing is mounted, and no key is loaded.
+ * Issues `ZFS_IOC_POOL_IMPORT`.
+ *
+ * Fails with `NOT_FOUND` (the index), `EXISTS`, `POOL_UNAVAILABLE` (devices are missing, which are named; or another host may have it in use), `UNSUPPORTED` (a feature), `BUSY`, `CORRUPT`, `IO`,
+ * `READ_ONLY`, `INVALID_NAME`, `DENIED`.
+ */
+zfsvol_status zfsvol_pool_import(const zfsvol_zfs *zfs,
+                                 const zfsvol_importable *found,
+                                 size_t index,
+                                 const zfsvol_import_options *options,
+                                 zfsvol_buffer *name,
+                                 zfsvol_error **error);
+
+/**
  * A key of 32 bytes, `keyformat=raw`. Fails with `INVALID` for any other length.
  */
 zfsvol_status zfsvol_key_raw(const uint8_t *bytes, size_t len, zfsvol_key **key, zfsvol_error **error);
@@ -1817,6 +2642,89 @@ zfsvol_status zfsvol_names_next(const zfsvol_names *names, zfsvol_buffer *name, 
  * Frees a listing of names. Does nothing for NULL.
  */
 void zfsvol_names_free(zfsvol_names *names);
+
+/**
+ * Mounts a file system, and says where: `path` is to be freed with `zfsvol_buffer_free`. `mounted` says whether it was mounted now, and not before: then nothing was
+ * done. Both can be NULL. The directory is made if it is not there. Linux lets only root do this.
+ *
+ * Fails with `NOT_FOUND`, `WRONG_TYPE` (a zvol), `INVALID` (its properties say that it is not to be mounted), `KEY_NOT_LOADED`, `BUSY`, `EXISTS` (there is something in the
+ * directory, and `overlay` is off), `READ_ONLY`, `DENIED`.
+ */
+zfsvol_status zfsvol_dataset_mount(const zfsvol_zfs *zfs,
+                                   zfsvol_str name,
+                                   const zfsvol_mount_options *options,
+                                   zfsvol_buffer *path,
+                                   bool *mounted,
+                                   zfsvol_error **error);
+
+/**
+ * Mounts a snapshot read-only on a directory, which is made if it is not there. `mounted` as in `zfsvol_dataset_mount`, and so are the failures.
+ */
+zfsvol_status zfsvol_snapshot_mount(const zfsvol_zfs *zfs,
+                                    zfsvol_str snapshot,
+                                    zfsvol_str directory,
+                                    bool *mounted,
+                                    zfsvol_error **error);
+
+/**
+ * Mounts a file system and all below it that are to be mounted, like `zfs mount -a`. The option `at` is not looked at. `result` (NULL if it does not matter): nvlist array
+ * `mounted`, each with `name`, `path` (string) and `already` (boolean), those before that others are mounted below; and `skipped`, each with `name` and `why` (string: `canmount_off`, `noauto`,
+ * `no_mountpoint`, `legacy`, `key_not_loaded`, `receiving`, `redacted`, `zoned`).
+ *
+ * Fails with `NOT_FOUND`. Else, with each that could not be mounted among the failed names, as `zfsvol_dataset_mount` or with `SEVERAL`; the rest is mounted then.
+ */
+zfsvol_status zfsvol_dataset_mount_tree(const zfsvol_zfs *zfs,
+                                        zfsvol_str root,
+                                        const zfsvol_mount_options *options,
+                                        zfsvol_nvlist **result,
+                                        zfsvol_error **error);
+
+/**
+ * Gives what is mounted the options that its properties say by now, or others for this mount only; the option `at` is not looked at.
+ *
+ * Fails with `NOT_FOUND` (there is none, or it is not mounted), `BUSY` (it is to become read-only, and a file is open for writing), `READ_ONLY`, `DENIED`.
+ */
+zfsvol_status zfsvol_dataset_remount(const zfsvol_zfs *zfs,
+                                     zfsvol_str name,
+                                     const zfsvol_mount_options *options,
+                                     zfsvol_error **error);
+
+/**
+ * Unmounts a file system or snapshot wherever it is mounted, the last mount first. `unmounted` says whether it was (NULL if that does not matter).
+ *
+ * Fails with `BUSY`, and the error says by what, `DENIED`, `READ_ONLY`.
+ */
+zfsvol_status zfsvol_dataset_unmount(const zfsvol_zfs *zfs,
+                                     zfsvol_str name,
+                                     zfsvol_unmount_flags flags,
+                                     bool *unmounted,
+                                     zfsvol_error **error);
+
+/**
+ * Unmounts a file system, its snapshots and all below it, the last mount first, and removes the empty directories that nobody chose, as `zpool export` does. `paths`
+ * (NULL if they do not matter) are where they were: string array `paths`. Fails as `zfsvol_dataset_unmount`; the mounts after the one that failed stay.
+ */
+zfsvol_status zfsvol_dataset_unmount_tree(const zfsvol_zfs *zfs,
+                                          zfsvol_str root,
+                                          zfsvol_unmount_flags flags,
+                                          zfsvol_nvlist **paths,
+                                          zfsvol_error **error);
+
+/**
+ * Where a file system or snapshot is mounted now: string array `paths`, empty if it is not. Mounts of other namespaces cannot be seen. Reads the table of mounts.
+ */
+zfsvol_status zfsvol_dataset_mounted_at(const zfsvol_zfs *zfs,
+                                        zfsvol_str name,
+                                        zfsvol_nvlist **paths,
+                                        zfsvol_error **error);
+
+/**
+ * Where a file system is to be mounted, whether it is or not: `kind` (string: `at` with `path` (string), `legacy`, `none`). Fails with `NOT_FOUND`, `WRONG_TYPE` (a zvol).
+ */
+zfsvol_status zfsvol_dataset_mount_path(const zfsvol_zfs *zfs,
+                                        zfsvol_str name,
+                                        zfsvol_nvlist **found,
+                                        zfsvol_error **error);
 
 /**
  * Opens the node whose root is that dataset and whose UUID is `id` (a text, `8-4-4-4-12` hexadecimal digits). The root is created if it is not there; its
@@ -2356,25 +3264,6 @@ zfsvol_status zfsvol_pool_discard_checkpoint(const zfsvol_zfs *zfs,
                                              zfsvol_error **error);
 
 /**
- * Starts, pauses or stops a scrub. Issues `ZFS_IOC_POOL_SCRUB`, or `ZFS_IOC_POOL_SCAN`. Fails with `IN_PROGRESS`, `NOT_FOUND`, `UNSUPPORTED`.
- */
-zfsvol_status zfsvol_pool_scrub(const zfsvol_zfs *zfs,
-                                zfsvol_str pool,
-                                zfsvol_scrub scrub,
-                                zfsvol_error **error);
-
-/**
- * Waits until an activity of a pool is over; with `vdev`, not 0, that of one device. `waited` says whether there was anything to wait for (NULL if that does not
- * matter). Issues `ZFS_IOC_WAIT`; cannot be cancelled.
- */
-zfsvol_status zfsvol_pool_wait(const zfsvol_zfs *zfs,
-                               zfsvol_str pool,
-                               zfsvol_activity activity,
-                               uint64_t vdev,
-                               bool *waited,
-                               zfsvol_error **error);
-
-/**
  * The boot environment of a pool, as its nvlist is. Issues `ZFS_IOC_GET_BOOTENV`.
  */
 zfsvol_status zfsvol_pool_bootenv(const zfsvol_zfs *zfs,
@@ -2456,6 +3345,82 @@ zfsvol_status zfsvol_property_revert(const zfsvol_zfs *zfs,
                                      zfsvol_str name,
                                      zfsvol_str property,
                                      zfsvol_error **error);
+
+/**
+ * How many bytes of `refreservation` a zvol takes that can always be written in full: what `zfs create -V` sets, and `refreservation=auto` means. `volblocksize` 0 stands for 16 KiB, `copies` 0
+ * for one. Issues `ZFS_IOC_POOL_STATS`, for the raidz and dRAID vdevs. Fails with `NOT_FOUND`.
+ */
+zfsvol_status zfsvol_zvol_reservation(const zfsvol_zfs *zfs,
+                                      zfsvol_str pool,
+                                      uint64_t volsize,
+                                      uint64_t volblocksize,
+                                      uint64_t copies,
+                                      uint64_t *bytes,
+                                      zfsvol_error **error);
+
+/**
+ * The space and quotas of every user, group or project that has any in a file system or snapshot, by number: nvlist array `owners`, each with `kind` (string: `user`, `group`,
+ * `project`), `id` (uint32), `used` (uint64) and, as far as there are, `domain` (string), `quota`, `objects`, `object_quota` (uint64). All are in memory together. Issues `ZFS_IOC_USERSPACE_MANY`.
+ *
+ * Fails with `NOT_FOUND`, `WRONG_TYPE` (a zvol), `FEATURE_DISABLED` (it does not count: see `zfsvol_quota_upgrade`), `KEY_NOT_LOADED`, `DENIED`.
+ */
+zfsvol_status zfsvol_quota_list(const zfsvol_zfs *zfs,
+                                zfsvol_str name,
+                                zfsvol_owner kind,
+                                zfsvol_nvlist **owners,
+                                zfsvol_error **error);
+
+/**
+ * The same of one owner, who may have nothing there. Anybody may ask about themselves and their groups. Issues `ZFS_IOC_USERSPACE_ONE`. Fails as `zfsvol_quota_list`.
+ */
+zfsvol_status zfsvol_quota_get(const zfsvol_zfs *zfs,
+                               zfsvol_str name,
+                               zfsvol_owner kind,
+                               uint32_t id,
+                               zfsvol_nvlist **owner,
+                               zfsvol_error **error);
+
+/**
+ * Opens one account of a file system or snapshot. What goes wrong, `zfsvol_accounts_next` tells.
+ */
+zfsvol_status zfsvol_accounts_open(const zfsvol_zfs *zfs,
+                                   zfsvol_str name,
+                                   zfsvol_owner kind,
+                                   zfsvol_account account,
+                                   zfsvol_accounts **accounts,
+                                   zfsvol_error **error);
+
+/**
+ * The next entry, in no order, or NULL when there is none any more: `kind`, `domain` (string), `id` (uint32), `number` (uint64). Fails as `zfsvol_quota_list`.
+ */
+zfsvol_status zfsvol_accounts_next(const zfsvol_accounts *accounts,
+                                   zfsvol_nvlist **entry,
+                                   zfsvol_error **error);
+
+/**
+ * Frees it, read to its end or not. Does nothing for NULL.
+ */
+void zfsvol_accounts_free(zfsvol_accounts *accounts);
+
+/**
+ * Sets quotas of a file system. Each is a transaction of its own; of two for the same, the later holds. Issues `ZFS_IOC_SET_PROP` once.
+ *
+ * Fails, with each quota that failed among the names, `userquota@1000`, with `NOT_FOUND`, `WRONG_TYPE` (a zvol), `FEATURE_DISABLED`, `KEY_NOT_LOADED`, `DENIED`.
+ */
+zfsvol_status zfsvol_quota_set(const zfsvol_zfs *zfs,
+                               zfsvol_str name,
+                               const zfsvol_quota *quotas,
+                               size_t count,
+                               zfsvol_error **error);
+
+/**
+ * Has a file system of a very old OpenZFS count what users, groups and projects take. It reads every file once; one that counts already is left as it is. Issues `ZFS_IOC_USERSPACE_UPGRADE`.
+ *
+ * Fails with `NOT_FOUND`, `DENIED`, `KEY_NOT_LOADED`.
+ */
+zfsvol_status zfsvol_quota_upgrade(const zfsvol_zfs *zfs,
+                                   zfsvol_str name,
+                                   zfsvol_error **error);
 
 /**
  * Prepares to receive a stream as `snapshot`. The kernel is asked when the first of the stream is there.
@@ -2942,6 +3907,88 @@ zfsvol_status zfsvol_stream_copy(const zfsvol_reader *from,
                                  zfsvol_error **error);
 
 /**
+ * A topology with nothing in it. Its vdevs have sectors of 2 to the power of `ashift` bytes, 9 to 16, where they do not say otherwise; 0 for what the devices say.
+ */
+zfsvol_status zfsvol_topology_new(uint8_t ashift,
+                                  zfsvol_topology **topology,
+                                  zfsvol_error **error);
+
+/**
+ * Adds a top-level vdev. Whether there can be such a one is told when it is used. Fails with `UNKNOWN_NUMBER`.
+ */
+zfsvol_status zfsvol_topology_add_vdev(zfsvol_topology *topology,
+                                       const zfsvol_vdev_spec *vdev,
+                                       zfsvol_error **error);
+
+/**
+ * Adds hot spares.
+ */
+zfsvol_status zfsvol_topology_add_spares(zfsvol_topology *topology,
+                                         const zfsvol_str *devices,
+                                         size_t count,
+                                         zfsvol_error **error);
+
+/**
+ * Adds devices for the read cache (L2ARC).
+ */
+zfsvol_status zfsvol_topology_add_cache(zfsvol_topology *topology,
+                                        const zfsvol_str *devices,
+                                        size_t count,
+                                        zfsvol_error **error);
+
+/**
+ * Frees a topology. Does nothing for NULL.
+ */
+void zfsvol_topology_free(zfsvol_topology *topology);
+
+/**
+ * Creates a pool of files or whole devices: nothing is partitioned, and what is on them is overwritten. Devices of another pool are refused, unless that was
+ * destroyed or `force` is set. The root dataset is not mounted. Reads the labels of the devices and issues `ZFS_IOC_POOL_CREATE`.
+ *
+ * Fails with `EXISTS`, `BUSY` (a device is in use, or named twice), `INVALID` (such vdevs make no pool, or a device is smaller than 64 MiB), `INVALID_PROPERTY`,
+ * `NOT_FOUND` (a device), `UNSUPPORTED` (a feature), `DENIED`.
+ */
+zfsvol_status zfsvol_pool_create(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 const zfsvol_topology *topology,
+                                 const zfsvol_pool_options *options,
+                                 zfsvol_error **error);
+
+/**
+ * Enables features of a pool, and those they depend on; `names` are those of `ZFSVOL_FEATURES_ONLY`. Those that are enabled stay so. Issues `ZFS_IOC_POOL_SET_PROPS`.
+ *
+ * Fails with `NOT_FOUND`, `UNSUPPORTED` (the module does not know a feature), `READ_ONLY`, `DENIED`.
+ */
+zfsvol_status zfsvol_pool_enable_features(const zfsvol_zfs *zfs,
+                                          zfsvol_str pool,
+                                          zfsvol_features features,
+                                          const zfsvol_str *names,
+                                          size_t count,
+                                          zfsvol_error **error);
+
+/**
+ * Gives a pool another GUID: that one, which takes OpenZFS 2.3, or with 0 a random one. Issues `ZFS_IOC_POOL_REGUID`.
+ *
+ * Fails with `NOT_FOUND`, `POOL_UNAVAILABLE` (not all devices are online), `EXISTS`, `IN_PROGRESS` (there is a checkpoint), `UNSUPPORTED`, `DENIED`.
+ */
+zfsvol_status zfsvol_pool_reguid(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 uint64_t guid,
+                                 zfsvol_error **error);
+
+/**
+ * Adds vdevs, spares or cache devices to a pool. What is on the devices is overwritten; devices of other pools are refused unless `force` is set. Reads their
+ * labels and issues `ZFS_IOC_VDEV_ADD`.
+ *
+ * Fails with `NOT_FOUND` (the pool, or a device), `BUSY`, `INVALID` (the vdevs do not go with the pool's), `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_add(const zfsvol_zfs *zfs,
+                              zfsvol_str pool,
+                              const zfsvol_topology *topology,
+                              bool force,
+                              zfsvol_error **error);
+
+/**
  * How far a transfer is. Issues no ioctl. Fails with `CONSUMED` when somebody has waited for its end.
  */
 zfsvol_status zfsvol_transfer_progress(const zfsvol_transfer *transfer,
@@ -2973,6 +4020,117 @@ zfsvol_status zfsvol_transfer_wait(const zfsvol_transfer *transfer,
  * Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most. Does nothing for NULL.
  */
 void zfsvol_transfer_free(zfsvol_transfer *transfer);
+
+/**
+ * Makes a device part of the vdev `to`: a further side of a mirror, a mirror of a single device, or from OpenZFS 2.3 on a further column of a raidz vdev. The data
+ * is copied in the background: `zfsvol_pool_wait`. Reads the device's label and issues `ZFS_IOC_VDEV_ATTACH`.
+ *
+ * Fails with `NOT_FOUND` (the vdev, or the device), `INVALID` (it takes no more, or the device is too small), `BUSY`, `IN_PROGRESS` (there is a checkpoint), `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_attach(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 uint64_t to,
+                                 const zfsvol_new_device *device,
+                                 zfsvol_error **error);
+
+/**
+ * Puts a device in the place of another, which is detached once the data is copied: `zfsvol_pool_wait` with `ZFSVOL_ACTIVITY_REPLACE`. The rest is as in `zfsvol_vdev_attach`.
+ */
+zfsvol_status zfsvol_vdev_replace(const zfsvol_zfs *zfs,
+                                  zfsvol_str pool,
+                                  uint64_t old,
+                                  const zfsvol_new_device *device,
+                                  zfsvol_error **error);
+
+/**
+ * Takes a device out of a mirror, or ends a replacement by giving up one of the two. Issues `ZFS_IOC_VDEV_DETACH`.
+ *
+ * Fails with `NOT_FOUND`, `INVALID` (it is in no mirror), `BUSY` (the others do not have all of its data), `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_detach(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 uint64_t vdev,
+                                 zfsvol_error **error);
+
+/**
+ * Removes a top-level vdev, a spare or a cache device. Data is copied to the other vdevs in the background: `zfsvol_pool_wait` with `ZFSVOL_ACTIVITY_REMOVE`.
+ * Issues `ZFS_IOC_VDEV_REMOVE`.
+ *
+ * Fails with `NOT_FOUND`, `INVALID` (not from such a pool), `NO_SPACE`, `BUSY`, `IN_PROGRESS`, `KEY_NOT_LOADED`, `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_remove(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 uint64_t vdev,
+                                 zfsvol_error **error);
+
+/**
+ * Stops the removal that is going on in a pool. Issues `ZFS_IOC_VDEV_REMOVE`. Fails with `NOT_FOUND` when nothing is being removed.
+ */
+zfsvol_status zfsvol_vdev_cancel_removal(const zfsvol_zfs *zfs,
+                                         zfsvol_str pool,
+                                         zfsvol_error **error);
+
+/**
+ * Brings a device back into use, and with `expand` uses all of its size. `result` (NULL if it does not matter) has its `state` (string, as in `zfsvol_pool_status`), which is not
+ * `online` when it cannot be opened. Issues `ZFS_IOC_VDEV_SET_STATE`. Fails with `NOT_FOUND`, `INVALID` (a spare or cache device), `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_online(const zfsvol_zfs *zfs,
+                                 zfsvol_str pool,
+                                 uint64_t vdev,
+                                 bool expand,
+                                 zfsvol_nvlist **result,
+                                 zfsvol_error **error);
+
+/**
+ * Takes a device out of use. Issues `ZFS_IOC_VDEV_SET_STATE`. Fails with `NOT_FOUND`, `BUSY` (the pool cannot do without it), `INVALID` (a spare or cache device), `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_offline(const zfsvol_zfs *zfs,
+                                  zfsvol_str pool,
+                                  uint64_t vdev,
+                                  zfsvol_offline how,
+                                  zfsvol_error **error);
+
+/**
+ * Tells a pool under which path to look for a device the next time it opens it. Issues `ZFS_IOC_VDEV_SETPATH`. Fails with `NOT_FOUND`, `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_set_path(const zfsvol_zfs *zfs,
+                                   zfsvol_str pool,
+                                   uint64_t vdev,
+                                   zfsvol_str path,
+                                   zfsvol_error **error);
+
+/**
+ * Forgets the errors of a pool's devices, or with `vdev`, not 0, of one vdev; opens them anew, and lets a suspended pool go on. Issues `ZFS_IOC_CLEAR`.
+ *
+ * Fails with `NOT_FOUND`, `IO` (they still fail, and the pool stays suspended), `POOL_UNAVAILABLE` (another host may have imported it), `DENIED`.
+ */
+zfsvol_status zfsvol_pool_clear(const zfsvol_zfs *zfs,
+                                zfsvol_str pool,
+                                uint64_t vdev,
+                                zfsvol_error **error);
+
+/**
+ * The properties of a vdev, as `zfsvol_property_list` gives those of a dataset; numbers are as the kernel has them: 0 and 1 for `off` and `on`, all ones for `none`.
+ * Issues `ZFS_IOC_VDEV_GET_PROPS`. Fails with `NOT_FOUND`, `UNSUPPORTED` (before OpenZFS 2.2).
+ */
+zfsvol_status zfsvol_vdev_properties(const zfsvol_zfs *zfs,
+                                     zfsvol_str pool,
+                                     uint64_t vdev,
+                                     zfsvol_nvlist **properties,
+                                     zfsvol_error **error);
+
+/**
+ * Sets a property of a vdev: `allocating` (`on`, `off`), `comment`, `checksum_n` (a number in decimal, or `none`) and its like, or a user property, which an empty
+ * text removes. Issues `ZFS_IOC_VDEV_SET_PROPS`.
+ *
+ * Fails with `NOT_FOUND`, `INVALID_PROPERTY`, `READ_ONLY` (only the kernel sets it), `UNSUPPORTED` (before OpenZFS 2.2), `DENIED`.
+ */
+zfsvol_status zfsvol_vdev_set_property(const zfsvol_zfs *zfs,
+                                       zfsvol_str pool,
+                                       uint64_t vdev,
+                                       zfsvol_str name,
+                                       zfsvol_str value,
+                                       zfsvol_error **error);
 
 /**
  * The version of the ABI that the loaded library has: `ZFSVOL_ABI` of its header.

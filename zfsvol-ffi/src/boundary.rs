@@ -17,7 +17,7 @@ use zfsvol_core::{Error, NameError};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{self, Object};
 use crate::status::{self, zfsvol_status};
-use crate::view::zfsvol_str;
+use crate::view::{zfsvol_buffer, zfsvol_str};
 
 /// The body of an exported function: `boundary!(error, |caller| { ... })` for those that return a status, and
 /// `boundary!(or DEFAULT, |caller| ...)` for those that cannot fail, which return `DEFAULT` instead of a panic or of a refusal.
@@ -90,15 +90,56 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("without a message")
 }
 
-/// A place where C wants an answer.
+/// A place where C wants an answer. NULL where it does not matter to C: then nothing is made of it.
 #[derive(Debug)]
 pub struct Out<T>(*mut T);
 
 impl<T> Out<T> {
-    /// Writes the answer.
+    /// Whether anybody wants the answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// Writes the answer. Objects that C is to own go through [`Out::give`], which makes none that nobody would free.
     pub(crate) fn set(self, value: T) {
-        // SAFETY: made by `Caller::out` in this call: not NULL, aligned, and the caller's contract says that a `T` has room there.
-        unsafe { self.0.write(value) };
+        if self.is_wanted() {
+            // SAFETY: made by `Caller::out` or `Caller::optional_out` in this call: aligned, and the caller's contract says that a `T` has room there.
+            unsafe { self.0.write(value) };
+        }
+    }
+}
+
+impl<O: Object> Out<*mut O> {
+    /// Writes a new handle, which C owns from here on.
+    pub(crate) fn give(self, value: O::Value) {
+        if self.is_wanted() {
+            self.set(O::give(value));
+        }
+    }
+
+    /// The same, or NULL.
+    pub(crate) fn give_optional(self, value: Option<O::Value>) {
+        match value {
+            Some(value) => self.give(value),
+            None => self.set(std::ptr::null_mut()),
+        }
+    }
+}
+
+impl Out<zfsvol_buffer> {
+    /// Writes bytes that C owns from here on.
+    pub(crate) fn bytes(self, bytes: impl Into<Vec<u8>>) {
+        if self.is_wanted() {
+            self.set(zfsvol_buffer::of(bytes));
+        }
+    }
+
+    /// The same, or a NULL pointer.
+    pub(crate) fn optional_bytes(self, bytes: Option<impl Into<Vec<u8>>>) {
+        match bytes {
+            Some(bytes) => self.bytes(bytes),
+            None => self.set(zfsvol_buffer::NONE),
+        }
     }
 }
 
@@ -157,6 +198,14 @@ impl Caller {
             return Err(Fault::null("the place for an answer"));
         }
         Ok(Out(place))
+    }
+
+    /// A place for an answer that does not matter, if it is NULL.
+    ///
+    /// # Errors
+    /// When it cannot hold one.
+    pub(crate) fn optional_out<T>(&self, place: *mut T) -> Result<Out<T>, Fault> {
+        if place.is_null() { Ok(Out(place)) } else { self.out(place) }
     }
 
     /// A value that the call reads and changes: a cursor.
@@ -276,6 +325,18 @@ impl Caller {
     pub(crate) fn path(&self, path: zfsvol_str) -> Result<PathBuf, Fault> {
         let bytes = self.bytes(path.ptr.cast(), path.len)?;
         Ok(PathBuf::from(OsStr::from_bytes(bytes)))
+    }
+
+    /// Paths.
+    ///
+    /// # Errors
+    /// As [`Self::path`].
+    pub(crate) fn paths(
+        &self,
+        paths: *const zfsvol_str,
+        count: usize,
+    ) -> Result<Vec<PathBuf>, Fault> {
+        self.array(paths, count)?.iter().map(|path| self.path(*path)).collect()
     }
 
     /// A path that may be left out, by a NULL pointer.

@@ -5,7 +5,6 @@ use zfsvol_core::zfs::{Create, TreeDestroyed};
 use zfsvol_core::{Bytes, DatasetName, EntityName, ErrorKind, SnapshotName};
 
 use crate::error::zfsvol_error;
-use crate::handle::Object;
 use crate::key::zfsvol_key;
 use crate::nvlist::{properties, zfsvol_nvlist};
 use crate::status::zfsvol_status;
@@ -158,14 +157,13 @@ pub unsafe extern "C" fn zfsvol_dataset_destroy_recursive(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(how)?;
         let outcome = caller.get(zfs)?.destroy_recursive(&caller.name(root)?)?;
-        if !how.is_null() {
-            caller.out(how)?.set(match outcome {
-                TreeDestroyed::AtOnce => ZFSVOL_TREE_AT_ONCE,
-                TreeDestroyed::OneByOne => ZFSVOL_TREE_ONE_BY_ONE,
-                TreeDestroyed::Absent => ZFSVOL_TREE_ABSENT,
-            });
-        }
+        out.set(match outcome {
+            TreeDestroyed::AtOnce => ZFSVOL_TREE_AT_ONCE,
+            TreeDestroyed::OneByOne => ZFSVOL_TREE_ONE_BY_ONE,
+            TreeDestroyed::Absent => ZFSVOL_TREE_ABSENT,
+        });
     })
 }
 
@@ -181,10 +179,9 @@ pub unsafe extern "C" fn zfsvol_dataset_rollback(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(snapshot)?;
         let to = caller.get(zfs)?.rollback(&caller.name(name)?)?;
-        if !snapshot.is_null() {
-            caller.out(snapshot)?.set(zfsvol_buffer::of(to.as_str()));
-        }
+        out.bytes(to.as_str());
     })
 }
 
@@ -233,6 +230,6 @@ pub unsafe extern "C" fn zfsvol_dataset_busy(
         let out = caller.out(reasons)?;
         let found = caller.get(zfs)?.busy_reasons(&caller.name::<EntityName>(name)?);
         let busy = found.iter().map(crate::error::busy);
-        out.set(zfsvol_nvlist::give(crate::answer::lists("busy", busy.collect())));
+        out.give(crate::answer::lists("busy", busy.collect()));
     })
 }

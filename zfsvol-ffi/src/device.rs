@@ -37,7 +37,7 @@ pub unsafe extern "C" fn zfsvol_device_open(
         let out = caller.out(device)?;
         let zvol: DatasetName = caller.name(zvol)?;
         let opened = caller.get(zfs)?.open_zvol(&zvol, access(writable), wait(milliseconds))?;
-        out.set(zfsvol_device::give(opened));
+        out.give(opened);
     })
 }
 
@@ -67,10 +67,8 @@ pub unsafe extern "C" fn zfsvol_device_path(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(path)?;
-        out.set(match caller.get(device)?.path() {
-            Some(path) => zfsvol_buffer::of(path.as_os_str().as_encoded_bytes()),
-            None => zfsvol_buffer { ptr: std::ptr::null_mut(), len: 0 },
-        });
+        let path = caller.get(device)?.path();
+        out.optional_bytes(path.map(|path| path.as_os_str().as_encoded_bytes()));
     })
 }
 

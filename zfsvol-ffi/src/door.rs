@@ -30,7 +30,7 @@ pub unsafe extern "C" fn zfsvol_door_read_only(
     boundary!(error, |caller| {
         let out = caller.out(door)?;
         let inner = Arc::clone(caller.get(zfs)?.kernel());
-        out.set(zfsvol_zfs::give(Zfs::new(ReadOnly::new(inner))));
+        out.give(Zfs::new(ReadOnly::new(inner)));
     })
 }
 
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn zfsvol_door_subtree(
         if let Some(directory) = caller.optional_path(mounts_below)? {
             subtree = subtree.with_mounts_below(directory);
         }
-        out.set(zfsvol_zfs::give(Zfs::new(subtree)));
+        out.give(Zfs::new(subtree));
     })
 }
 
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn zfsvol_door_observe(
                 });
             });
         }
-        out.set(zfsvol_zfs::give(Zfs::new(observe)));
+        out.give(Zfs::new(observe));
     })
 }
 
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn zfsvol_fault_new(
         for given in caller.array(rules, count)? {
             door = door.rule(rule_of(caller, given)?);
         }
-        out.set(zfsvol_fault::give(Arc::new(door)));
+        out.give(Arc::new(door));
     })
 }
 
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn zfsvol_fault_zfs(
     boundary!(error, |caller| {
         let out = caller.out(zfs)?;
         let door = Arc::clone(caller.get(fault)?);
-        out.set(zfsvol_zfs::give(Zfs::from_shared(door)));
+        out.give(Zfs::from_shared(door));
     })
 }
 
@@ -252,7 +252,7 @@ pub unsafe extern "C" fn zfsvol_fault_failed(
     boundary!(error, |caller| {
         let out = caller.out(failed)?;
         let counts = caller.get(fault)?.failed();
-        out.set(zfsvol_nvlist::give(answer::numbers("failed", counts)));
+        out.give(answer::numbers("failed", counts));
     })
 }
 
@@ -349,6 +349,6 @@ pub unsafe extern "C" fn zfsvol_zfs_open_embedded(
                 UNIX_EPOCH + Duration::from_nanos(nanoseconds)
             });
         }
-        out.set(zfsvol_zfs::give(Zfs::new(builder.build())));
+        out.give(Zfs::new(builder.build()));
     })
 }

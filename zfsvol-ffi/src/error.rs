@@ -305,6 +305,11 @@ pub unsafe extern "C" fn zfsvol_error_details(error: *const zfsvol_error) -> *mu
     boundary!(or std::ptr::null_mut(), |caller| zfsvol_nvlist::give(caller.get(error)?.details()))
 }
 
+/// A failure as [`zfsvol_error_details`] has it.
+pub(crate) fn details(fault: Fault) -> NvList {
+    Failed { message: fault.to_string(), fault }.details()
+}
+
 impl Failed {
     fn core(&self) -> Option<&Error> {
         match &self.fault {

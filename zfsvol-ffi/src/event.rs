@@ -3,7 +3,6 @@
 use zfsvol_core::PoolName;
 use zfsvol_core::zfs::{EventPlace, EventStopper, Events, History};
 
-use crate::answer;
 use crate::boundary::wait;
 use crate::error::zfsvol_error;
 use crate::handle::{Object, Slot};
@@ -41,7 +40,7 @@ pub unsafe extern "C" fn zfsvol_events_open(
         let out = caller.out(events)?;
         let events = caller.get(zfs)?.events()?;
         let stop = events.stopper();
-        out.set(zfsvol_events::give(Watching { events: Slot::new(events), stop }));
+        out.give(Watching { events: Slot::new(events), stop });
     })
 }
 
@@ -60,10 +59,7 @@ pub unsafe extern "C" fn zfsvol_events_next(
             0 => events.poll(),
             _ => events.next_within(wait(milliseconds)),
         })??;
-        out.set(match next {
-            Some(found) => zfsvol_nvlist::give(answer::list(&found)?),
-            None => std::ptr::null_mut(),
-        });
+        out.next(next.as_ref())?;
     })
 }
 
@@ -122,10 +118,9 @@ pub unsafe extern "C" fn zfsvol_events_clear(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(count)?;
         let cleared = caller.get(zfs)?.clear_events()?;
-        if !count.is_null() {
-            caller.out(count)?.set(cleared);
-        }
+        out.set(cleared);
     })
 }
 
@@ -151,7 +146,7 @@ pub unsafe extern "C" fn zfsvol_history_open(
     boundary!(error, |caller| {
         let out = caller.out(history)?;
         let pool: PoolName = caller.name(pool)?;
-        out.set(zfsvol_history::give(Slot::new(caller.get(zfs)?.pool_history(&pool))));
+        out.give(Slot::new(caller.get(zfs)?.pool_history(&pool)));
     })
 }
 
@@ -165,10 +160,7 @@ pub unsafe extern "C" fn zfsvol_history_next(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(record)?;
-        out.set(match caller.get(history)?.with(Iterator::next)?.transpose()? {
-            Some(found) => zfsvol_nvlist::give(answer::list(&found)?),
-            None => std::ptr::null_mut(),
-        });
+        out.next(caller.get(history)?.with(Iterator::next)?.transpose()?.as_ref())?;
     })
 }
 
@@ -189,6 +181,6 @@ pub unsafe extern "C" fn zfsvol_pool_error_log(
     boundary!(error, |caller| {
         let out = caller.out(errors)?;
         let found = caller.get(zfs)?.error_log(&caller.name(pool)?)?;
-        out.set(zfsvol_nvlist::give(answer::array("errors", &found)?));
+        out.array("errors", &found)?;
     })
 }

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn zfsvol_key_raw(
             .bytes(bytes, len)?
             .try_into()
             .map_err(|_| Fault::invalid("make the key", "a raw key has 32 bytes"))?;
-        out.set(zfsvol_key::give(Key::raw(bytes)));
+        out.give(Key::raw(bytes));
     })
 }
 
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn zfsvol_key_hex(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(key)?;
-        out.set(zfsvol_key::give(Key::hex(caller.text(digits)?)?));
+        out.give(Key::hex(caller.text(digits)?)?);
     })
 }
 
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn zfsvol_key_passphrase(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(key)?;
-        out.set(zfsvol_key::give(Key::passphrase(caller.text(text)?)?));
+        out.give(Key::passphrase(caller.text(text)?)?);
     })
 }
 

@@ -13,27 +13,35 @@
 
 #[macro_use]
 pub mod boundary;
+pub mod activity;
 mod answer;
+pub mod batch;
 pub mod dataset;
 pub mod device;
+pub mod diff;
 pub mod door;
 pub mod error;
 pub mod event;
 pub mod handle;
+pub mod import;
 pub mod io;
 pub mod key;
 pub mod list;
+pub mod mount;
 pub mod node;
 pub mod nvlist;
 pub mod peer;
 pub mod pool;
 pub mod property;
+pub mod quota;
 pub mod receive;
 pub mod send;
 pub mod snapshot;
 pub mod status;
 pub mod stream;
+pub mod topology;
 pub mod transfer;
+pub mod vdev;
 pub mod version;
 pub mod view;
 pub mod zfs;

@@ -2,11 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use zfsvol_core::DatasetName;
 use zfsvol_core::property::DatasetTypes;
 use zfsvol_core::zfs::{List, Listing, Names};
+use zfsvol_core::{DatasetName, EntityName};
 
-use crate::answer;
 use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
@@ -91,7 +90,7 @@ pub unsafe extern "C" fn zfsvol_listing_open(
     boundary!(error, |caller| {
         let out = caller.out(listing)?;
         let what = list_of(caller, options)?;
-        out.set(zfsvol_listing::give(Slot::new(caller.get(zfs)?.list(&what))));
+        out.give(Slot::new(caller.get(zfs)?.list(&what)));
     })
 }
 
@@ -105,10 +104,7 @@ pub unsafe extern "C" fn zfsvol_listing_next(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(dataset)?;
-        match caller.get(listing)?.with(Iterator::next)?.transpose()? {
-            Some(found) => out.set(zfsvol_nvlist::give(answer::list(&found)?)),
-            None => out.set(std::ptr::null_mut()),
-        }
+        out.next(caller.get(listing)?.with(Iterator::next)?.transpose()?.as_ref())?;
     })
 }
 
@@ -129,7 +125,7 @@ pub unsafe extern "C" fn zfsvol_names_open(
     boundary!(error, |caller| {
         let out = caller.out(names)?;
         let what = list_of(caller, options)?;
-        out.set(zfsvol_names::give(Slot::new(caller.get(zfs)?.list_names(&what))));
+        out.give(Slot::new(caller.get(zfs)?.list_names(&what)));
     })
 }
 
@@ -142,10 +138,8 @@ pub unsafe extern "C" fn zfsvol_names_next(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(name)?;
-        match caller.get(names)?.with(Iterator::next)?.transpose()? {
-            Some(found) => out.set(zfsvol_buffer::of(found.as_str())),
-            None => out.set(zfsvol_buffer { ptr: std::ptr::null_mut(), len: 0 }),
-        }
+        let next = caller.get(names)?.with(Iterator::next)?.transpose()?;
+        out.optional_bytes(next.as_ref().map(EntityName::as_str));
     })
 }
 

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn zfsvol_node_open(
         let root: DatasetName = caller.name(root)?;
         let id = uuid(caller, id)?;
         let zfs = caller.get(zfs)?.clone();
-        out.set(zfsvol_node::give(Node::open_with(zfs, root, id, options)?));
+        out.give(Node::open_with(zfs, root, id, options)?);
     })
 }
 
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn zfsvol_node_info(
         let node = caller.get(node)?;
         let mut list = NvList::new();
         list.insert("id", node.id().to_string()).insert("root", node.root().as_str());
-        out.set(zfsvol_nvlist::give(list));
+        out.give(list);
     })
 }
 
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn zfsvol_node_zfs(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(zfs)?;
-        out.set(zfsvol_zfs::give(caller.get(node)?.zfs().clone()));
+        out.give(caller.get(node)?.zfs().clone());
     })
 }
 
@@ -148,11 +148,10 @@ pub unsafe extern "C" fn zfsvol_volume_create(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(info)?;
         let spec = spec_of(caller, spec)?;
         let made = caller.get(node)?.create(&volume(caller, name)?, &spec)?;
-        if !info.is_null() {
-            caller.out(info)?.set(zfsvol_nvlist::give(answer::list(&made)?));
-        }
+        out.list(&made)?;
     })
 }
 
@@ -168,10 +167,7 @@ pub unsafe extern "C" fn zfsvol_volume_get(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(info)?;
-        out.set(match caller.get(node)?.get(&volume(caller, name)?)? {
-            Some(found) => zfsvol_nvlist::give(answer::list(&found)?),
-            None => std::ptr::null_mut(),
-        });
+        out.next(caller.get(node)?.get(&volume(caller, name)?)?.as_ref())?;
     })
 }
 
@@ -184,7 +180,7 @@ pub unsafe extern "C" fn zfsvol_volume_list(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(volumes)?;
-        out.set(zfsvol_nvlist::give(answer::list(&caller.get(node)?.list()?)?));
+        out.list(&caller.get(node)?.list()?)?;
     })
 }
 
@@ -199,7 +195,7 @@ pub unsafe extern "C" fn zfsvol_volume_dataset(
     boundary!(error, |caller| {
         let out = caller.out(dataset)?;
         let found = caller.get(node)?.dataset(&volume(caller, name)?)?;
-        out.set(zfsvol_buffer::of(found.as_str()));
+        out.bytes(found.as_str());
     })
 }
 
@@ -212,10 +208,9 @@ pub unsafe extern "C" fn zfsvol_volume_destroy(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(destroyed)?;
         let was = caller.get(node)?.destroy(&volume(caller, name)?)?;
-        if !destroyed.is_null() {
-            caller.out(destroyed)?.set(was);
-        }
+        out.set(was);
     })
 }
 
@@ -243,12 +238,11 @@ pub unsafe extern "C" fn zfsvol_volume_clone(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(info)?;
         let (from, to) = (volume(caller, from)?, volume(caller, to)?);
         let snapshot = caller.optional_text(snapshot)?;
         let made = caller.get(node)?.clone_volume(&from, snapshot, &to)?;
-        if !info.is_null() {
-            caller.out(info)?.set(zfsvol_nvlist::give(answer::list(&made)?));
-        }
+        out.list(&made)?;
     })
 }
 
@@ -291,7 +285,7 @@ pub unsafe extern "C" fn zfsvol_volume_snapshots(
     boundary!(error, |caller| {
         let out = caller.out(snapshots)?;
         let found = caller.get(node)?.snapshots(&volume(caller, name)?)?;
-        out.set(zfsvol_nvlist::give(answer::array("snapshots", &found)?));
+        out.array("snapshots", &found)?;
     })
 }
 
@@ -335,11 +329,10 @@ pub unsafe extern "C" fn zfsvol_volume_retain(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(retained)?;
         let policy: Retention = from_nvlist(caller.get(policy)?)?;
         let outcome = caller.get(node)?.retain(&volume(caller, name)?, &policy)?;
-        if !retained.is_null() {
-            caller.out(retained)?.set(zfsvol_nvlist::give(answer::list(&outcome)?));
-        }
+        out.list(&outcome)?;
     })
 }
 
@@ -352,10 +345,9 @@ pub unsafe extern "C" fn zfsvol_volume_mount(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(path)?;
         let at = caller.get(node)?.mount(&volume(caller, name)?)?;
-        if !path.is_null() {
-            caller.out(path)?.set(zfsvol_buffer::of(at.as_os_str().as_encoded_bytes()));
-        }
+        out.bytes(at.as_os_str().as_encoded_bytes());
     })
 }
 
@@ -368,10 +360,9 @@ pub unsafe extern "C" fn zfsvol_volume_unmount(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(unmounted)?;
         let was = caller.get(node)?.unmount(&volume(caller, name)?)?;
-        if !unmounted.is_null() {
-            caller.out(unmounted)?.set(was);
-        }
+        out.set(was);
     })
 }
 
@@ -386,7 +377,7 @@ pub unsafe extern "C" fn zfsvol_volume_path(
     boundary!(error, |caller| {
         let out = caller.out(path)?;
         let at = caller.get(node)?.path(&volume(caller, name)?)?;
-        out.set(zfsvol_buffer::of(at.as_os_str().as_encoded_bytes()));
+        out.bytes(at.as_os_str().as_encoded_bytes());
     })
 }
 
@@ -404,7 +395,7 @@ pub unsafe extern "C" fn zfsvol_volume_open_device(
         let out = caller.out(device)?;
         let name = volume(caller, name)?;
         let opened = caller.get(node)?.open_device(&name, access(writable), wait(milliseconds))?;
-        out.set(zfsvol_device::give(opened));
+        out.give(opened);
     })
 }
 
@@ -447,7 +438,11 @@ fn options_of(caller: &Caller, options: *const zfsvol_node_options) -> Result<No
     Ok(options)
 }
 
-fn spec_of(caller: &Caller, spec: *const zfsvol_volume_spec) -> Result<VolumeSpec, Fault> {
+/// What a volume is to be.
+pub(crate) fn spec_of(
+    caller: &Caller,
+    spec: *const zfsvol_volume_spec,
+) -> Result<VolumeSpec, Fault> {
     let given = caller.options(spec)?;
     let mut spec = match given.block_bytes {
         0 => VolumeSpec::file_system(),

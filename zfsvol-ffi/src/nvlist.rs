@@ -108,7 +108,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_new(
     list: *mut *mut zfsvol_nvlist,
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
-    boundary!(error, |caller| caller.out(list)?.set(zfsvol_nvlist::give(NvList::new())))
+    boundary!(error, |caller| caller.out(list)?.give(NvList::new()))
 }
 
 /// A copy of a list, with all that is in it.
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_clone(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(clone)?;
-        out.set(zfsvol_nvlist::give(caller.get(list)?.clone()));
+        out.give(caller.get(list)?.clone());
     })
 }
 
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_list(
             Value::NvList(_) => None,
             value => return Err(wrong_type(name, value, "an array of nvlists")),
         };
-        out.set(zfsvol_nvlist::give(found.ok_or_else(|| beyond(name, index))?.clone()));
+        out.give(found.ok_or_else(|| beyond(name, index))?.clone());
     })
 }
 
@@ -466,7 +466,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_to_json(
         let out = caller.out(json)?;
         let json = serde_json::to_vec(caller.get(list)?)
             .map_err(|error| Fault::invalid("write the nvlist as JSON", error.to_string()))?;
-        out.set(zfsvol_buffer::of(json));
+        out.bytes(json);
     })
 }
 
@@ -481,7 +481,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_from_json(
         let out = caller.out(list)?;
         let read: NvList = serde_json::from_slice(caller.bytes(json.ptr.cast(), json.len)?)
             .map_err(|error| Fault::invalid("read the JSON as an nvlist", error.to_string()))?;
-        out.set(zfsvol_nvlist::give(read));
+        out.give(read);
     })
 }
 
@@ -511,7 +511,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_pack(
             other => return Err(Fault::unknown("encoding", other)),
         };
         let bytes = caller.get(list)?.encode(encoding).map_err(zfsvol_core::Error::from)?;
-        out.set(zfsvol_buffer::of(bytes));
+        out.bytes(bytes);
     })
 }
 
@@ -528,7 +528,7 @@ pub unsafe extern "C" fn zfsvol_nvlist_unpack(
         let out = caller.out(list)?;
         let read = NvList::from_bytes(caller.bytes(packed, len)?)
             .map_err(|error| Fault::invalid("unpack the nvlist", error.to_string()))?;
-        out.set(zfsvol_nvlist::give(read));
+        out.give(read);
     })
 }
 

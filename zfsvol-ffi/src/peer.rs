@@ -5,7 +5,6 @@ use std::sync::Arc;
 use zfsvol_core::Bytes;
 use zfsvol_core::volume::{Bandwidth, LocalPeer, Peer, PushOptions};
 
-use crate::answer;
 use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::Object;
@@ -35,7 +34,7 @@ pub unsafe extern "C" fn zfsvol_peer_local(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(peer)?;
-        out.set(zfsvol_peer::give(Arc::new(LocalPeer::new(caller.get(node)?.clone()))));
+        out.give(Arc::new(LocalPeer::new(caller.get(node)?.clone())));
     })
 }
 
@@ -65,7 +64,7 @@ pub unsafe extern "C" fn zfsvol_bandwidth_new(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(bandwidth)?;
-        out.set(zfsvol_bandwidth::give(Bandwidth::new(Bytes::new(bytes_per_second))));
+        out.give(Bandwidth::new(Bytes::new(bytes_per_second)));
     })
 }
 
@@ -106,7 +105,7 @@ pub unsafe extern "C" fn zfsvol_volume_push(
         let out = caller.out(transfer)?;
         let (name, options) = (volume(caller, name)?, options_of(caller, options)?);
         let job = caller.get(node)?.push(&name, caller.get(peer)?, &options)?;
-        out.set(Work::Push(job).give());
+        out.give(Work::Push(job).into());
     })
 }
 
@@ -127,7 +126,7 @@ pub unsafe extern "C" fn zfsvol_volume_handoff(
         let out = caller.out(transfer)?;
         let (name, options) = (volume(caller, name)?, options_of(caller, options)?);
         let job = caller.get(node)?.handoff(&name, caller.get(peer)?, &options)?;
-        out.set(Work::Push(job).give());
+        out.give(Work::Push(job).into());
     })
 }
 
@@ -142,10 +141,9 @@ pub unsafe extern "C" fn zfsvol_volume_takeover(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(ownership)?;
         let taken = caller.get(node)?.takeover(&volume(caller, name)?)?;
-        if !ownership.is_null() {
-            caller.out(ownership)?.set(zfsvol_nvlist::give(answer::list(&taken)?));
-        }
+        out.list(&taken)?;
     })
 }
 
@@ -160,11 +158,10 @@ pub unsafe extern "C" fn zfsvol_volume_recover(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(recovered)?;
         let peer = caller.get(peer)?;
         let found = caller.get(node)?.recover(&volume(caller, name)?, &**peer)?;
-        if !recovered.is_null() {
-            caller.out(recovered)?.set(zfsvol_nvlist::give(answer::list(&found)?));
-        }
+        out.list(&found)?;
     })
 }
 

@@ -1,14 +1,12 @@
-//! Pools: their status, properties, activities, programs and boot environment.
+//! Pools: their status, properties, export, checkpoints, programs and boot environment.
 
 use zfsvol_core::nvlist::{NvList, Value};
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::zfs::{Export, PoolActivity, Program, Scrub, Waited};
-use zfsvol_core::{Bytes, Guid, PoolName};
+use zfsvol_core::zfs::{Export, Program};
+use zfsvol_core::{Bytes, PoolName};
 
-use crate::answer;
 use crate::boundary::Growing;
 use crate::error::{Fault, zfsvol_error};
-use crate::handle::Object;
 use crate::nvlist::{properties, zfsvol_nvlist};
 use crate::status::zfsvol_status;
 use crate::view::zfsvol_str;
@@ -24,8 +22,7 @@ pub unsafe extern "C" fn zfsvol_pool_names(
     boundary!(error, |caller| {
         let out = caller.out(pools)?;
         let names = caller.get(zfs)?.pool_names()?;
-        let names = answer::texts("pools", names.iter().map(PoolName::as_str));
-        out.set(zfsvol_nvlist::give(names));
+        out.texts("pools", names.iter().map(PoolName::as_str));
     })
 }
 
@@ -39,7 +36,7 @@ pub unsafe extern "C" fn zfsvol_pool_list(
     boundary!(error, |caller| {
         let out = caller.out(pools)?;
         let found = caller.get(zfs)?.list_pools()?;
-        out.set(zfsvol_nvlist::give(answer::array("pools", &found)?));
+        out.array("pools", &found)?;
     })
 }
 
@@ -57,7 +54,7 @@ pub unsafe extern "C" fn zfsvol_pool_status(
     boundary!(error, |caller| {
         let out = caller.out(status)?;
         let found = caller.get(zfs)?.pool_status(&caller.name(pool)?)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -72,7 +69,7 @@ pub unsafe extern "C" fn zfsvol_pool_properties(
     boundary!(error, |caller| {
         let out = caller.out(properties)?;
         let found = caller.get(zfs)?.pool_properties(&caller.name(pool)?)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -171,104 +168,6 @@ pub unsafe extern "C" fn zfsvol_pool_discard_checkpoint(
     boundary!(error, |caller| caller.get(zfs)?.discard_checkpoint(&caller.name(pool)?)?)
 }
 
-/// What is to become of a scrub: a `ZFSVOL_SCRUB_...`.
-pub type zfsvol_scrub = u32;
-
-/// Starts one, or goes on with one that is paused.
-pub const ZFSVOL_SCRUB_START: zfsvol_scrub = 0;
-/// Starts one of what was written since the last. OpenZFS 2.4.
-pub const ZFSVOL_SCRUB_SINCE_LAST: zfsvol_scrub = 1;
-/// Starts one of the blocks in the error log. OpenZFS 2.2.
-pub const ZFSVOL_SCRUB_ERRORS: zfsvol_scrub = 2;
-/// Pauses it.
-pub const ZFSVOL_SCRUB_PAUSE: zfsvol_scrub = 3;
-/// Stops it.
-pub const ZFSVOL_SCRUB_STOP: zfsvol_scrub = 4;
-/// Starts a resilver anew.
-pub const ZFSVOL_SCRUB_RESILVER: zfsvol_scrub = 5;
-
-/// Starts, pauses or stops a scrub. Issues `ZFS_IOC_POOL_SCRUB`, or `ZFS_IOC_POOL_SCAN`. Fails with `IN_PROGRESS`, `NOT_FOUND`, `UNSUPPORTED`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zfsvol_pool_scrub(
-    zfs: *const zfsvol_zfs,
-    pool: zfsvol_str,
-    scrub: zfsvol_scrub,
-    error: *mut *mut zfsvol_error,
-) -> zfsvol_status {
-    boundary!(error, |caller| {
-        let scrub = match scrub {
-            ZFSVOL_SCRUB_START => Scrub::Start,
-            ZFSVOL_SCRUB_SINCE_LAST => Scrub::SinceLast,
-            ZFSVOL_SCRUB_ERRORS => Scrub::Errors,
-            ZFSVOL_SCRUB_PAUSE => Scrub::Pause,
-            ZFSVOL_SCRUB_STOP => Scrub::Stop,
-            ZFSVOL_SCRUB_RESILVER => Scrub::Resilver,
-            other => return Err(Fault::unknown("scrub", other)),
-        };
-        caller.get(zfs)?.scrub_pool(&caller.name(pool)?, scrub)?;
-    })
-}
-
-/// Something that takes a pool a while: a `ZFSVOL_ACTIVITY_...`.
-pub type zfsvol_activity = u32;
-
-/// A checkpoint is being discarded.
-pub const ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD: zfsvol_activity = 0;
-/// Space of what was destroyed is being freed.
-pub const ZFSVOL_ACTIVITY_FREE: zfsvol_activity = 1;
-/// Devices are being initialized.
-pub const ZFSVOL_ACTIVITY_INITIALIZE: zfsvol_activity = 2;
-/// Devices are being replaced.
-pub const ZFSVOL_ACTIVITY_REPLACE: zfsvol_activity = 3;
-/// Devices are being removed.
-pub const ZFSVOL_ACTIVITY_REMOVE: zfsvol_activity = 4;
-/// A resilver runs.
-pub const ZFSVOL_ACTIVITY_RESILVER: zfsvol_activity = 5;
-/// A scrub runs.
-pub const ZFSVOL_ACTIVITY_SCRUB: zfsvol_activity = 6;
-/// Devices are being trimmed.
-pub const ZFSVOL_ACTIVITY_TRIM: zfsvol_activity = 7;
-/// A RAID-Z is being expanded. OpenZFS 2.3.
-pub const ZFSVOL_ACTIVITY_RAIDZ_EXPAND: zfsvol_activity = 8;
-/// Metadata is being condensed. OpenZFS 2.4.
-pub const ZFSVOL_ACTIVITY_CONDENSE: zfsvol_activity = 9;
-
-/// Waits until an activity of a pool is over; with `vdev`, not 0, that of one device. `waited` says whether there was anything to wait for (NULL if that does not
-/// matter). Issues `ZFS_IOC_WAIT`; cannot be cancelled.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zfsvol_pool_wait(
-    zfs: *const zfsvol_zfs,
-    pool: zfsvol_str,
-    activity: zfsvol_activity,
-    vdev: u64,
-    waited: *mut bool,
-    error: *mut *mut zfsvol_error,
-) -> zfsvol_status {
-    boundary!(error, |caller| {
-        let activity = match activity {
-            ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD => PoolActivity::CheckpointDiscard,
-            ZFSVOL_ACTIVITY_FREE => PoolActivity::Free,
-            ZFSVOL_ACTIVITY_INITIALIZE => PoolActivity::Initialize,
-            ZFSVOL_ACTIVITY_REPLACE => PoolActivity::Replace,
-            ZFSVOL_ACTIVITY_REMOVE => PoolActivity::Remove,
-            ZFSVOL_ACTIVITY_RESILVER => PoolActivity::Resilver,
-            ZFSVOL_ACTIVITY_SCRUB => PoolActivity::Scrub,
-            ZFSVOL_ACTIVITY_TRIM => PoolActivity::Trim,
-            ZFSVOL_ACTIVITY_RAIDZ_EXPAND => PoolActivity::RaidzExpand,
-            ZFSVOL_ACTIVITY_CONDENSE => PoolActivity::Condense,
-            other => return Err(Fault::unknown("activity", other)),
-        };
-        let (zfs, pool) = (caller.get(zfs)?, caller.name(pool)?);
-        let outcome = match vdev {
-            0 => zfs.wait_pool(&pool, activity)?,
-            vdev => zfs.wait_vdev(&pool, activity, Guid::new(vdev))?,
-        };
-        if !waited.is_null() {
-            caller.out(waited)?.set(outcome == Waited::Finished);
-        }
-    })
-}
-
 /// The boot environment of a pool, as its nvlist is. Issues `ZFS_IOC_GET_BOOTENV`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_pool_bootenv(
@@ -279,7 +178,7 @@ pub unsafe extern "C" fn zfsvol_pool_bootenv(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(environment)?;
-        out.set(zfsvol_nvlist::give(caller.get(zfs)?.bootenv(&caller.name(pool)?)?));
+        out.give(caller.get(zfs)?.bootenv(&caller.name(pool)?)?);
     })
 }
 
@@ -354,6 +253,6 @@ pub unsafe extern "C" fn zfsvol_pool_program(
         if let Some(value) = returned {
             list.insert("return", value);
         }
-        out.set(zfsvol_nvlist::give(list));
+        out.give(list);
     })
 }

@@ -1,11 +1,10 @@
 //! Properties: read with their sources, set, inherited.
 
-use zfsvol_core::EntityName;
-use zfsvol_core::property::PropertySet;
+use zfsvol_core::property::{PropertySet, ZvolSize};
+use zfsvol_core::{Bytes, EntityName, PoolName};
 
 use crate::answer;
 use crate::error::zfsvol_error;
-use crate::handle::Object;
 use crate::nvlist::{properties, zfsvol_nvlist};
 use crate::status::zfsvol_status;
 use crate::view::zfsvol_str;
@@ -25,7 +24,7 @@ pub unsafe extern "C" fn zfsvol_property_list(
     boundary!(error, |caller| {
         let out = caller.out(properties)?;
         let found = caller.get(zfs)?.properties(&caller.name::<EntityName>(name)?)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -43,7 +42,7 @@ pub unsafe extern "C" fn zfsvol_property_get(
         let property = caller.text(property)?;
         let one = caller.get(zfs)?.property(&caller.name::<EntityName>(name)?, property)?;
         let list = one.map(|one| answer::list(&one)).transpose()?;
-        out.set(zfsvol_nvlist::give(list.unwrap_or_default()));
+        out.give(list.unwrap_or_default());
     })
 }
 
@@ -58,7 +57,7 @@ pub unsafe extern "C" fn zfsvol_property_list_received(
     boundary!(error, |caller| {
         let out = caller.out(properties)?;
         let found = caller.get(zfs)?.received_properties(&caller.name::<EntityName>(name)?)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -103,5 +102,31 @@ pub unsafe extern "C" fn zfsvol_property_revert(
     boundary!(error, |caller| {
         let property = caller.text(property)?;
         caller.get(zfs)?.revert_property(&caller.name::<EntityName>(name)?, property)?;
+    })
+}
+
+/// How many bytes of `refreservation` a zvol takes that can always be written in full: what `zfs create -V` sets, and `refreservation=auto` means. `volblocksize` 0 stands for 16 KiB, `copies` 0
+/// for one. Issues `ZFS_IOC_POOL_STATS`, for the raidz and dRAID vdevs. Fails with `NOT_FOUND`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_zvol_reservation(
+    zfs: *const zfsvol_zfs,
+    pool: zfsvol_str,
+    volsize: u64,
+    volblocksize: u64,
+    copies: u64,
+    bytes: *mut u64,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(bytes)?;
+        let mut zvol = ZvolSize { volsize: Bytes::new(volsize), ..ZvolSize::default() };
+        if volblocksize != 0 {
+            zvol.volblocksize = Bytes::new(volblocksize);
+        }
+        if copies != 0 {
+            zvol.copies = copies;
+        }
+        let pool: PoolName = caller.name(pool)?;
+        out.set(caller.get(zfs)?.zvol_reservation(&pool, zvol)?.get());
     })
 }

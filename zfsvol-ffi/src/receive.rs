@@ -6,7 +6,6 @@ use zfsvol_core::DatasetName;
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{CancelHandle, ReceiveOptions, ReceiveStream};
 
-use crate::answer;
 use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
@@ -81,7 +80,7 @@ pub unsafe extern "C" fn zfsvol_receive_start(
         let options = options_of(caller, options)?;
         let stream = caller.get(zfs)?.receive(&caller.name(snapshot)?, &options)?;
         let cancel = stream.cancel_handle();
-        out.set(zfsvol_receive::give(Receiving { stream: Slot::new(stream), cancel }));
+        out.give(Receiving { stream: Slot::new(stream), cancel });
     })
 }
 
@@ -126,10 +125,9 @@ pub unsafe extern "C" fn zfsvol_receive_finish(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(result)?;
         let received = caller.get(stream)?.stream.take()?.finish()?;
-        if !result.is_null() {
-            caller.out(result)?.set(zfsvol_nvlist::give(answer::list(&received)?));
-        }
+        out.list(&received)?;
     })
 }
 
@@ -145,7 +143,7 @@ pub unsafe extern "C" fn zfsvol_receive_from_fd(
         let out = caller.out(transfer)?;
         let stream = caller.get(stream)?;
         let fd = caller.descriptor(fd)?;
-        out.set(Work::Receive(stream.stream.take()?.read_from_fd(fd)?).give());
+        out.give(Work::Receive(stream.stream.take()?.read_from_fd(fd)?).into());
     })
 }
 
@@ -161,7 +159,7 @@ pub unsafe extern "C" fn zfsvol_receive_from_reader(
         let reader = caller.reader(reader)?;
         let out = caller.out(transfer)?;
         let stream = caller.get(stream)?;
-        out.set(Work::Receive(stream.stream.take()?.read_from(reader)?).give());
+        out.give(Work::Receive(stream.stream.take()?.read_from(reader)?).into());
     })
 }
 
@@ -187,9 +185,8 @@ pub unsafe extern "C" fn zfsvol_receive_token(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(token)?;
-        let found = caller.get(zfs)?.receive_token(&caller.name::<DatasetName>(dataset)?)?;
-        let none = zfsvol_buffer { ptr: std::ptr::null_mut(), len: 0 };
-        out.set(found.map_or(none, zfsvol_buffer::of));
+        let dataset: DatasetName = caller.name(dataset)?;
+        out.optional_bytes(caller.get(zfs)?.receive_token(&dataset)?);
     })
 }
 
@@ -202,10 +199,9 @@ pub unsafe extern "C" fn zfsvol_receive_abort(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(aborted)?;
         let was = caller.get(zfs)?.abort_receive(&caller.name::<DatasetName>(dataset)?)?;
-        if !aborted.is_null() {
-            caller.out(aborted)?.set(was);
-        }
+        out.set(was);
     })
 }
 

@@ -7,7 +7,6 @@ use zfsvol_core::stream::{ResumeToken, SendFlags};
 use zfsvol_core::zfs::{CancelHandle, ResumePoint, SendBase, SendOptions, SendStream};
 use zfsvol_core::{Bytes, DatasetName, EntityName, SnapshotName};
 
-use crate::answer;
 use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
@@ -77,9 +76,9 @@ pub struct Sending {
 }
 
 impl Sending {
-    fn give(stream: SendStream) -> *mut zfsvol_send {
+    fn new(stream: SendStream) -> Self {
         let cancel = stream.cancel_handle();
-        zfsvol_send::give(Self { stream: Slot::new(stream), cancel })
+        Self { stream: Slot::new(stream), cancel }
     }
 }
 
@@ -99,7 +98,7 @@ pub unsafe extern "C" fn zfsvol_send_start(
         let out = caller.out(stream)?;
         let options = options_of(caller, options)?;
         let what: EntityName = caller.name(what)?;
-        out.set(Sending::give(caller.get(zfs)?.send(&what, &options)?));
+        out.give(Sending::new(caller.get(zfs)?.send(&what, &options)?));
     })
 }
 
@@ -118,7 +117,7 @@ pub unsafe extern "C" fn zfsvol_send_start_saved(
         let out = caller.out(stream)?;
         let options = options_of(caller, options)?;
         let dataset: DatasetName = caller.name(dataset)?;
-        out.set(Sending::give(caller.get(zfs)?.send_saved(&dataset, &options)?));
+        out.give(Sending::new(caller.get(zfs)?.send_saved(&dataset, &options)?));
     })
 }
 
@@ -137,7 +136,7 @@ pub unsafe extern "C" fn zfsvol_send_start_resumed(
         let out = caller.out(stream)?;
         let token: ResumeToken = caller.text(token)?.parse()?;
         let within: Option<DatasetName> = caller.optional_name(within)?;
-        out.set(Sending::give(caller.get(zfs)?.send_resume(&token, within.as_ref())?));
+        out.give(Sending::new(caller.get(zfs)?.send_resume(&token, within.as_ref())?));
     })
 }
 
@@ -164,7 +163,7 @@ pub unsafe extern "C" fn zfsvol_send_resume_options(
         list.insert("resume_object", token.object)
             .insert("resume_offset", token.offset)
             .insert("resume_bytes", token.bytes.get());
-        out.set(zfsvol_nvlist::give(list));
+        out.give(list);
     })
 }
 
@@ -210,7 +209,7 @@ pub unsafe extern "C" fn zfsvol_send_progress(
         let out = caller.out(progress)?;
         let what: EntityName = caller.name(what)?;
         let found = caller.get(zfs)?.send_progress(&what, fd)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -257,7 +256,7 @@ pub unsafe extern "C" fn zfsvol_send_to_fd(
         let out = caller.out(transfer)?;
         let stream = caller.get(stream)?;
         let fd = caller.descriptor(fd)?;
-        out.set(Work::Send(stream.stream.take()?.write_to_fd(fd)?).give());
+        out.give(Work::Send(stream.stream.take()?.write_to_fd(fd)?).into());
     })
 }
 
@@ -273,7 +272,7 @@ pub unsafe extern "C" fn zfsvol_send_to_writer(
         let writer = caller.writer(writer)?;
         let out = caller.out(transfer)?;
         let stream = caller.get(stream)?;
-        out.set(Work::Send(stream.stream.take()?.write_to(writer)?).give());
+        out.give(Work::Send(stream.stream.take()?.write_to(writer)?).into());
     })
 }
 
@@ -289,7 +288,7 @@ pub unsafe extern "C" fn zfsvol_send_to_receive(
         let out = caller.out(transfer)?;
         let stream = caller.get(stream)?;
         let destination = caller.get(destination)?.stream.take()?;
-        out.set(Work::Receive(stream.stream.take()?.receive_into(destination)?).give());
+        out.give(Work::Receive(stream.stream.take()?.receive_into(destination)?).into());
     })
 }
 

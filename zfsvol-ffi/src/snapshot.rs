@@ -5,7 +5,6 @@ use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::Destroy;
 use zfsvol_core::{BookmarkName, EntityName, SnapshotName};
 
-use crate::answer;
 use crate::boundary::Caller;
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::Object;
@@ -45,13 +44,11 @@ pub unsafe extern "C" fn zfsvol_snapshot_create_recursive(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(snapshots)?;
         let set = self::properties(caller, properties, PropertySet::new())?;
         let (root, name) = (caller.name(root)?, caller.text(snapshot)?);
         let made = caller.get(zfs)?.snapshot_recursive(&root, name, &set)?;
-        if !snapshots.is_null() {
-            let names = made.iter().map(SnapshotName::as_str);
-            caller.out(snapshots)?.set(zfsvol_nvlist::give(answer::texts("snapshots", names)));
-        }
+        out.texts("snapshots", made.iter().map(SnapshotName::as_str));
     })
 }
 
@@ -102,11 +99,10 @@ pub unsafe extern "C" fn zfsvol_snapshot_rename(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(renamed)?;
         let (from, to) = (caller.name(from)?, caller.text(to)?);
         let name = caller.get(zfs)?.rename_snapshot(&from, to, recursive)?;
-        if !renamed.is_null() {
-            caller.out(renamed)?.set(zfsvol_buffer::of(name.as_str()));
-        }
+        out.bytes(name.as_str());
     })
 }
 
@@ -123,7 +119,7 @@ pub unsafe extern "C" fn zfsvol_snapshot_range_space(
         let out = caller.out(space)?;
         let (first, last) = (caller.name(first)?, caller.name(last)?);
         let found = caller.get(zfs)?.snapshot_range_space(&first, &last)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -140,7 +136,7 @@ pub unsafe extern "C" fn zfsvol_snapshot_space_written(
         let out = caller.out(space)?;
         let base = crate::send::base(caller, since)?;
         let found = caller.get(zfs)?.space_written(&caller.name::<EntityName>(what)?, &base)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -174,7 +170,7 @@ pub unsafe extern "C" fn zfsvol_handle_open(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(handle)?;
-        out.set(zfsvol_handle::give(caller.get(zfs)?.handle()?));
+        out.give(caller.get(zfs)?.handle()?);
     })
 }
 
@@ -198,9 +194,10 @@ pub unsafe extern "C" fn zfsvol_hold_create(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(missing)?;
         let holds = pairs(caller, holds, count)?;
         let left = caller.get(zfs)?.hold(&holds, caller.get_optional(handle)?)?;
-        give_snapshots(caller, missing, &left)?;
+        out.texts("snapshots", left.iter().map(SnapshotName::as_str));
     })
 }
 
@@ -214,8 +211,9 @@ pub unsafe extern "C" fn zfsvol_hold_release(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(missing)?;
         let left = caller.get(zfs)?.release(&pairs(caller, holds, count)?)?;
-        give_snapshots(caller, missing, &left)?;
+        out.texts("snapshots", left.iter().map(SnapshotName::as_str));
     })
 }
 
@@ -230,7 +228,7 @@ pub unsafe extern "C" fn zfsvol_hold_list(
     boundary!(error, |caller| {
         let out = caller.out(holds)?;
         let found = caller.get(zfs)?.holds(&caller.name(snapshot)?)?;
-        out.set(zfsvol_nvlist::give(answer::array("holds", &found)?));
+        out.array("holds", &found)?;
     })
 }
 
@@ -276,7 +274,7 @@ pub unsafe extern "C" fn zfsvol_bookmark_list(
     boundary!(error, |caller| {
         let out = caller.out(bookmarks)?;
         let found = caller.get(zfs)?.bookmarks(&caller.name(dataset)?)?;
-        out.set(zfsvol_nvlist::give(answer::array("bookmarks", &found)?));
+        out.array("bookmarks", &found)?;
     })
 }
 
@@ -291,7 +289,7 @@ pub unsafe extern "C" fn zfsvol_bookmark_get(
     boundary!(error, |caller| {
         let out = caller.out(bookmark)?;
         let found = caller.get(zfs)?.bookmark_properties(&caller.name(name)?)?;
-        out.set(zfsvol_nvlist::give(answer::list(&found)?));
+        out.list(&found)?;
     })
 }
 
@@ -336,17 +334,4 @@ fn pairs(
 ) -> Result<Vec<(SnapshotName, &str)>, Fault> {
     let holds = caller.array(holds, count)?;
     holds.iter().map(|one| Ok((caller.name(one.snapshot)?, caller.text(one.tag)?))).collect()
-}
-
-/// Hands out names of snapshots, if they are wanted.
-fn give_snapshots(
-    caller: &Caller,
-    place: *mut *mut zfsvol_nvlist,
-    names: &[SnapshotName],
-) -> Result<(), Fault> {
-    if !place.is_null() {
-        let list = answer::texts("snapshots", names.iter().map(SnapshotName::as_str));
-        caller.out(place)?.set(zfsvol_nvlist::give(list));
-    }
-    Ok(())
 }

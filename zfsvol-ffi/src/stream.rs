@@ -8,7 +8,6 @@ use zfsvol_core::stream::{
     self, Compression, Part, ReadSource, Record, ResumeToken, StreamReader, Verifier,
 };
 
-use crate::answer;
 use crate::boundary::Caller;
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
@@ -29,8 +28,8 @@ pub unsafe extern "C" fn zfsvol_stream_verify(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
-        let found = stream::verify_bytes(caller.bytes(stream, len)?)?;
-        give_summary(caller, summary, &found)?;
+        let out = caller.optional_out(summary)?;
+        out.list(&stream::verify_bytes(caller.bytes(stream, len)?)?)?;
     })
 }
 
@@ -42,8 +41,8 @@ pub unsafe extern "C" fn zfsvol_stream_verify_fd(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
-        let found = stream::verify(File::from(caller.descriptor(fd)?))?;
-        give_summary(caller, summary, &found)?;
+        let out = caller.optional_out(summary)?;
+        out.list(&stream::verify(File::from(caller.descriptor(fd)?))?)?;
     })
 }
 
@@ -65,7 +64,7 @@ pub unsafe extern "C" fn zfsvol_verifier_new(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
-        caller.out(verifier)?.set(zfsvol_verifier::give(Slot::new(Verifier::new())));
+        caller.out(verifier)?.give(Slot::new(Verifier::new()));
     })
 }
 
@@ -91,8 +90,8 @@ pub unsafe extern "C" fn zfsvol_verifier_progress(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
-        let list = caller.get(verifier)?.with(|verifier| answer::list(verifier.progress()))??;
-        caller.out(summary)?.set(zfsvol_nvlist::give(list));
+        let out = caller.out(summary)?;
+        caller.get(verifier)?.with(|verifier| out.list(verifier.progress()))??;
     })
 }
 
@@ -104,8 +103,8 @@ pub unsafe extern "C" fn zfsvol_verifier_finish(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
-        let found = caller.get(verifier)?.take()?.finish()?;
-        give_summary(caller, summary, &found)?;
+        let out = caller.optional_out(summary)?;
+        out.list(&caller.get(verifier)?.take()?.finish()?)?;
     })
 }
 
@@ -137,7 +136,7 @@ pub unsafe extern "C" fn zfsvol_records_open(
         let reader: FromC = caller.reader(reader)?;
         let out = caller.out(records)?;
         let reader: Box<dyn Read + Send> = Box::new(reader);
-        out.set(zfsvol_records::give(Slot::new(StreamReader::new(reader))));
+        out.give(Slot::new(StreamReader::new(reader)));
     })
 }
 
@@ -151,7 +150,7 @@ pub unsafe extern "C" fn zfsvol_records_open_fd(
     boundary!(error, |caller| {
         let out = caller.out(records)?;
         let reader: Box<dyn Read + Send> = Box::new(File::from(caller.descriptor(fd)?));
-        out.set(zfsvol_records::give(Slot::new(StreamReader::new(reader))));
+        out.give(Slot::new(StreamReader::new(reader)));
     })
 }
 
@@ -192,7 +191,7 @@ pub unsafe extern "C" fn zfsvol_records_next(
             }
             Ok(Some(list))
         })??;
-        out.set(next.map_or(std::ptr::null_mut(), zfsvol_nvlist::give));
+        out.give_optional(next);
     })
 }
 
@@ -250,10 +249,9 @@ pub unsafe extern "C" fn zfsvol_stream_drop_record(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let (reader, writer) = ends(caller, from, to)?;
+        let out = caller.optional_out(dropped)?;
         let count = stream::drop_record(&mut StreamReader::new(reader), writer, object, offset)?;
-        if !dropped.is_null() {
-            caller.out(dropped)?.set(count);
-        }
+        out.set(count);
     })
 }
 
@@ -267,7 +265,7 @@ pub unsafe extern "C" fn zfsvol_token_decode(
     boundary!(error, |caller| {
         let out = caller.out(fields)?;
         let token: ResumeToken = caller.text(token)?.parse()?;
-        out.set(zfsvol_nvlist::give(answer::list(&token)?));
+        out.list(&token)?;
     })
 }
 
@@ -281,6 +279,7 @@ pub unsafe extern "C" fn zfsvol_stream_copy(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let (mut reader, mut writer) = ends(caller, from, to)?;
+        let out = caller.optional_out(summary)?;
         let mut verifier = Verifier::new();
         // As much as verifying reads at once.
         let mut buffer = vec![0; 1 << 20];
@@ -296,7 +295,7 @@ pub unsafe extern "C" fn zfsvol_stream_copy(
             verifier.feed(piece)?;
             writer.write_all(piece)?;
         }
-        give_summary(caller, summary, &verifier.finish()?)?;
+        out.list(&verifier.finish()?)?;
     })
 }
 
@@ -308,15 +307,4 @@ fn ends(
 ) -> Result<(FromC, ToC), Fault> {
     let (reader, writer) = (caller.reader(from), caller.writer(to));
     Ok((reader?, writer?))
-}
-
-fn give_summary(
-    caller: &Caller,
-    place: *mut *mut zfsvol_nvlist,
-    summary: &stream::Summary,
-) -> Result<(), Fault> {
-    if !place.is_null() {
-        caller.out(place)?.set(zfsvol_nvlist::give(answer::list(summary)?));
-    }
-    Ok(())
 }

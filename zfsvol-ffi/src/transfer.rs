@@ -43,12 +43,13 @@ impl fmt::Debug for Running {
     }
 }
 
-impl Work {
-    /// A handle for it.
-    pub(crate) fn give(self) -> *mut zfsvol_transfer {
-        zfsvol_transfer::give(Running(RwLock::new(Some(self))))
+impl From<Work> for Running {
+    fn from(work: Work) -> Self {
+        Self(RwLock::new(Some(work)))
     }
+}
 
+impl Work {
     fn progress(&self) -> zfsvol_progress {
         let of_transfer = |progress: zfsvol_core::zfs::Progress| zfsvol_progress {
             size: size_of::<zfsvol_progress>(),
@@ -176,6 +177,7 @@ pub unsafe extern "C" fn zfsvol_transfer_wait(
     error: *mut *mut zfsvol_error,
 ) -> zfsvol_status {
     boundary!(error, |caller| {
+        let out = caller.optional_out(result)?;
         let running = &caller.get(transfer)?.0;
         let is_over = {
             let guard = running.read().unwrap_or_else(PoisonError::into_inner);
@@ -188,9 +190,7 @@ pub unsafe extern "C" fn zfsvol_transfer_wait(
         // Whoever else waits is done waiting too, so this is had at once.
         let work = running.write().unwrap_or_else(PoisonError::into_inner).take();
         let list = work.ok_or_else(consumed)?.finish()?;
-        if !result.is_null() {
-            caller.out(result)?.set(zfsvol_nvlist::give(list));
-        }
+        out.give(list);
     })
 }
 

@@ -45,6 +45,9 @@ pub struct zfsvol_buffer {
 }
 
 impl zfsvol_buffer {
+    /// No bytes.
+    pub(crate) const NONE: Self = Self { ptr: std::ptr::null_mut(), len: 0 };
+
     /// Gives bytes away.
     pub(crate) fn of(bytes: impl Into<Vec<u8>>) -> Self {
         let mut bytes: Vec<u8> = bytes.into();
@@ -62,7 +65,7 @@ pub unsafe extern "C" fn zfsvol_buffer_free(buffer: *mut zfsvol_buffer) {
         let out = caller.out(buffer)?;
         // SAFETY: `out` has seen that it is a place, and the caller's contract says that a buffer is there.
         let owned = unsafe { buffer.read() };
-        out.set(zfsvol_buffer { ptr: std::ptr::null_mut(), len: 0 });
+        out.set(zfsvol_buffer::NONE);
         if !owned.ptr.is_null() {
             let bytes = std::ptr::slice_from_raw_parts_mut(owned.ptr.cast::<u8>(), owned.len + 1);
             // SAFETY: made by `zfsvol_buffer::of`, of so many bytes and the NUL, and the caller's contract: not changed since.

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn zfsvol_zfs_open(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(zfs)?;
-        out.set(zfsvol_zfs::give(Zfs::open_uri(caller.text(uri)?)?));
+        out.give(Zfs::open_uri(caller.text(uri)?)?);
     })
 }
 
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn zfsvol_zfs_clone(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(clone)?;
-        out.set(zfsvol_zfs::give(caller.get(zfs)?.clone()));
+        out.give(caller.get(zfs)?.clone());
     })
 }
 
@@ -82,6 +82,6 @@ pub unsafe extern "C" fn zfsvol_zfs_module(
         ] {
             list.insert(name, Value::from(words.iter().cloned().collect::<Vec<String>>()));
         }
-        out.set(zfsvol_nvlist::give(list));
+        out.give(list);
     })
 }

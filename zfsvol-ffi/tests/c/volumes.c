@@ -211,6 +211,63 @@ static void moving(zfsvol_node *one, zfsvol_node *two) {
     zfsvol_peer_free(NULL);
 }
 
+static void many(zfsvol_node *node) {
+    zfsvol_str names[3];
+    zfsvol_volume_spec spec;
+    const zfsvol_volume_spec *specs[3] = {NULL, NULL, NULL};
+    zfsvol_volume_copy copies[2];
+    zfsvol_nvlist *results = NULL;
+    zfsvol_nvlist *one;
+    zfsvol_nvlist *inside;
+    names[0] = ZFSVOL_STR("many1");
+    names[1] = ZFSVOL_STR("many2");
+    names[2] = ZFSVOL_STR("many1");
+    memset(&spec, 0, sizeof(spec));
+    spec.size = sizeof(spec);
+    spec.block_bytes = 1 << 20;
+    specs[1] = &spec;
+    OK(zfsvol_volumes_create(node, names, specs, 3, 1, &results, &error));
+    CHECK(count_in(results, "results") == 3 && number_in(results, "failed") == 1);
+    one = list_in(results, "results", 1);
+    inside = list_in(one, "info", 0);
+    CHECK(same(text_in(one, "name"), "many2") && same(text_in(inside, "kind"), "block"));
+    zfsvol_nvlist_free(inside);
+    zfsvol_nvlist_free(one);
+    one = list_in(results, "results", 2);
+    inside = list_in(one, "error", 0);
+    CHECK(number_in(inside, "status") == ZFSVOL_STATUS_EXISTS && text_in(inside, "message").len > 0);
+    zfsvol_nvlist_free(inside);
+    zfsvol_nvlist_free(one);
+    zfsvol_nvlist_free(results);
+    OK(zfsvol_volumes_snapshot(node, names, 2, ZFSVOL_STR("now"), 0, &results, &error));
+    CHECK(number_in(results, "failed") == 0);
+    zfsvol_nvlist_free(results);
+    copies[0].from = names[0];
+    copies[0].snapshot = ZFSVOL_STR("now");
+    copies[0].to = ZFSVOL_STR("many3");
+    copies[1].from = ZFSVOL_STR("none");
+    copies[1].snapshot = ZFSVOL_NONE;
+    copies[1].to = ZFSVOL_STR("many4");
+    OK(zfsvol_volumes_clone(node, copies, 2, 0, &results, &error));
+    CHECK(number_in(results, "failed") == 1);
+    zfsvol_nvlist_free(results);
+    OK(zfsvol_volume_destroy(node, ZFSVOL_STR("many3"), NULL, &error));
+    names[2] = ZFSVOL_STR("many4");
+    OK(zfsvol_volumes_destroy(node, names, 3, 0, &results, &error));
+    CHECK(number_in(results, "failed") == 0);
+    one = list_in(results, "results", 2);
+    CHECK(!truth_in(one, "destroyed"));
+    zfsvol_nvlist_free(one);
+    zfsvol_nvlist_free(results);
+    OK(zfsvol_volumes_create(node, names, NULL, 0, 0, &results, &error));
+    zfsvol_nvlist_free(results);
+    FAILS(zfsvol_volumes_create(node, NULL, NULL, 1, 0, &results, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_volumes_create(NULL, names, NULL, 1, 0, &results, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_volumes_clone(node, NULL, 1, 0, &results, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_volumes_destroy(node, names, 1, 0, NULL, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_volumes_snapshot(NULL, names, 1, ZFSVOL_NONE, 0, &results, &error), ZFSVOL_STATUS_NULL);
+}
+
 static void devices(zfsvol_zfs *zfs) {
     zfsvol_device *device = NULL;
     OK(zfsvol_filesystem_create(zfs, ZFSVOL_STR("tank/f"), NULL, NULL, &error));
@@ -230,12 +287,13 @@ int main(void) {
     two = open_node(there, TWO, &two_heard);
     volumes(one);
     moving(one, two);
+    many(one);
     devices(here);
     zfsvol_zfs_free(here);
     zfsvol_zfs_free(there);
     zfsvol_node_free(one);
     zfsvol_node_free(two);
-    CHECK(one_heard.created == 2 && two_heard.events > 0);
+    CHECK(one_heard.created == 4 && two_heard.events > 0);
     CHECK(one_heard.released == 1 && two_heard.released == 1);
     return 0;
 }
