@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
+use zfsvol_core::Bytes;
 use zfsvol_core::volume::peer::{AllowAll, Policy, RemoteOptions, ServeOptions, Transport};
 use zfsvol_core::volume::{LocalPeer, Node, Peer, RemotePeer, Uuid};
 
@@ -13,7 +14,11 @@ impl World {
     pub(crate) fn peer(&self, me: Uuid, node: &Node) -> Arc<dyn Peer> {
         match self.peers() {
             Peers::Local => Arc::new(LocalPeer::new(node.clone())),
-            Peers::Remote => remote(me, node, AllowAll, &ServeOptions::new(), |near| near),
+            Peers::Remote => {
+                // What was on its way when a push is cut off is lost: little, however slow the machine is.
+                let options = ServeOptions::new().window(Bytes::from_kib(256));
+                remote(me, node, AllowAll, &options, |near| near)
+            }
         }
     }
 }

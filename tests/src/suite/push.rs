@@ -1,7 +1,7 @@
 //! Volumes that move between nodes: pushed, handed over, taken over, put right. Both nodes are in one pool. The area `wire` runs all of it over
 //! connections.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use zfsvol_core::volume::{
     Bandwidth, Control, Node, Peer, PushOptions, Pushed, Recovered, Retention, Size, Uuid,
     VolumeName, VolumeSpec, VolumeState,
 };
-use zfsvol_core::zfs::Key;
+use zfsvol_core::zfs::{Key, ReceiveOptions, SendOptions};
 use zfsvol_core::{Bytes, Error, ErrorKind, Guid, Zfs};
 
-use crate::expect::{plain, refused};
+use crate::expect::{plain, refused, send_all};
 use crate::volume::noise;
 use crate::{Case, World, case};
 
@@ -30,6 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_push_leaves_one_snapshot_on_each_side),
         case(an_interrupted_push_goes_on_where_it_stopped),
         case(an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew),
+        case(what_a_first_receive_left_without_a_name_is_in_nobody_s_way),
         case(a_push_is_cancelled),
         case(a_push_keeps_to_its_bandwidth),
         case(a_copy_that_was_written_behind_our_back_is_not_overwritten),
@@ -382,6 +383,41 @@ fn an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew(world: &World) {
     push(&two.here, &volume, &unlucky).expect("pushed");
     assert_eq!(read(&two.there, &volume, 0, 4 * MIB), noise(1, 4 * MIB));
     assert_eq!(two.there.snapshots(&volume).expect("listed"), []);
+}
+
+fn what_a_first_receive_left_without_a_name_is_in_nobody_s_way(world: &World) {
+    let two = two(world);
+    let [volume, other] = ["db", "other"].map(|volume| disk(&two.here, volume));
+    for (volume, seed) in [(&volume, 1), (&other, 2)] {
+        write(&two.here, volume, 0, &noise(seed, 4 * MIB));
+        two.here.snapshot(volume, "one").expect("taken");
+    }
+    let one = |node: &Node, volume: &VolumeName| {
+        node.dataset(volume).expect("a name").snapshot("one").expect("a name")
+    };
+    // As a machine leaves it that dies when the dataset is there and its properties are not.
+    let leave = |source: &VolumeName, to: &VolumeName| {
+        let stream = send_all(world, &one(&two.here, source), &SendOptions::full());
+        let options = ReceiveOptions::new().resumable();
+        let receive = two.there.zfs().receive(&one(&two.there, to), &options);
+        let mut receive = receive.expect("a receive");
+        receive.write_all(&stream[..stream.len() * 3 / 4]).expect("written");
+        refused(receive.finish(), ErrorKind::StreamTruncated);
+        let error = refused(two.there.get(to), ErrorKind::InProgress);
+        assert_eq!(error.target(), Some(to.as_str()));
+        refused(two.there.takeover(to), ErrorKind::InProgress);
+        assert_eq!(two.there.list().expect("listed").volumes.len(), 0);
+    };
+    // What is of something else is not thrown away.
+    leave(&other, &volume);
+    let error = refused(push(&two.here, &volume, &two.to_there), ErrorKind::Exists);
+    assert!(error.to_string().contains("other@one"), "{error}");
+    let copy = two.there.dataset(&volume).expect("a name");
+    assert!(two.there.zfs().abort_receive(&copy).expect("aborted"));
+
+    leave(&volume, &volume);
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    assert_eq!(read(&two.there, &volume, 0, 4 * MIB), noise(1, 4 * MIB));
 }
 
 fn a_push_is_cancelled(world: &World) {

@@ -94,13 +94,11 @@ fn push_again(node: &Node, volume: &VolumeName, peer: &Arc<dyn Peer>) -> Bytes {
         match push(node, volume, peer) {
             Ok(bytes) => return bytes,
             Err(error) => {
-                // It was looked at before that was over, or it is not over yet. While a first receive ends, the module shows the dataset for a
-                // moment without its properties, so that it is no volume (seen on 2.4).
+                // It was looked at before that was over, or it is not over yet.
                 let is_late = matches!(
                     error.kind(),
                     ErrorKind::InProgress | ErrorKind::Busy | ErrorKind::ResumePending
-                ) || error.kind() == ErrorKind::Exists
-                    && error.reason().ends_with("is no volume");
+                );
                 assert!(is_late && Instant::now() < until, "{error}");
                 thread::sleep(Duration::from_millis(5));
             }

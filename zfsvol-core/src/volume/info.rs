@@ -11,6 +11,8 @@ use crate::property::{DatasetTypes, Properties};
 use crate::units::Bytes;
 use crate::zfs::List;
 
+const GET: &str = "look at the volume";
+
 /// The properties that [`VolumeInfo`] is made from: only these are asked for when many are listed.
 const WANTED: [&str; 14] = [
     "available",
@@ -122,22 +124,19 @@ impl Node {
     ///
     /// # Errors
     /// - [`ErrorKind::Exists`]: there is a dataset of that name, and it is no volume.
+    /// - [`ErrorKind::InProgress`]: it is being received for the first time, and does not say yet whose it is.
     /// - [`ErrorKind::Corrupt`]: it is a volume whose ownership makes no sense: somebody else changed it.
     /// - As [`Zfs::properties`](crate::Zfs::properties).
     pub fn get(&self, name: &VolumeName) -> Result<Option<VolumeInfo>> {
-        const GET: &str = "look at the volume";
         let told = |error: Error| error.with_operation(GET).with_target(name.as_str());
         let dataset = self.dataset(name).map_err(told)?;
-        let properties = match self.zfs().properties(&dataset) {
+        let (properties, stats) = match self.zfs().properties_with_stats(&dataset) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            properties => properties.map_err(told)?,
+            found => found.map_err(told)?,
         };
         match Ownership::read(&properties) {
             Ok(Some(ownership)) => Ok(Some(info(name.clone(), dataset, ownership, &properties))),
-            Ok(None) => {
-                let reason = format!("'{dataset}' is no volume");
-                Err(told(Error::new(ErrorKind::Exists, GET, reason)))
-            }
+            Ok(None) => Err(told(no_volume(&dataset, stats.inconsistent))),
             Err(why) => {
                 let error = Error::new(ErrorKind::Corrupt, GET, why.to_string());
                 Err(told(error.with_help("set its properties right with the zfs command")))
@@ -179,6 +178,17 @@ impl Node {
     fn volume_name(&self, dataset: &DatasetName) -> Option<VolumeName> {
         dataset.as_str().strip_prefix(self.root().as_str())?.strip_prefix('/')?.parse().ok()
     }
+}
+
+/// Why a dataset is none. One that is received for the first time is there for a moment before its properties are (OpenZFS 2.1 to 2.4
+/// `module/zfs/zfs_ioctl.c`, zfs_ioc_recv_impl; seen on 2.4), and for longer if the machine died then.
+fn no_volume(dataset: &DatasetName, inconsistent: bool) -> Error {
+    if inconsistent {
+        let reason = format!("'{dataset}' began to be received, and does not say yet whose it is");
+        return Error::new(ErrorKind::InProgress, GET, reason)
+            .with_help("try again, or push the volume again if that was interrupted");
+    }
+    Error::new(ErrorKind::Exists, GET, format!("'{dataset}' is no volume"))
 }
 
 fn info(

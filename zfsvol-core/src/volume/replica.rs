@@ -6,12 +6,14 @@ use uuid::Uuid;
 
 use super::create::owned_properties;
 use super::event::VolumeEventKind::{HandedOver, Received, Renamed};
+use super::keep::PUSH_PREFIX;
 use super::peer::{Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
 use super::push::pushed_properties;
-use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeState};
+use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SnapshotName;
 use crate::property::{Property, PropertyAccess, PropertyInfo, PropertyScope, PropertySet, Source};
+use crate::stream::ResumeToken;
 use crate::units::Guid;
 use crate::zfs::{ReceiveOptions, ReceiveStream};
 
@@ -52,7 +54,10 @@ impl Node {
             }
             // Never as received ones: the first of those a dataset gets make the kernel take its local ones for received, and clear them
             // (OpenZFS 2.1 to 2.4 `module/zfs/dsl_prop.c`, dsl_prop_get_received; seen on 2.3).
-            None => options = options.set(&replica_properties(incoming).map_err(told)?),
+            None => {
+                self.clear_nameless(name, incoming.guid)?;
+                options = options.set(&replica_properties(incoming).map_err(told)?);
+            }
         }
         let dataset = self.dataset(name).map_err(told)?;
         let snapshot = dataset.snapshot(&incoming.snapshot).map_err(|error| told(error.into()))?;
@@ -133,11 +138,13 @@ impl Node {
         Ok(Settled::Refused)
     }
 
-    /// The volume with that UUID, whatever it is called here. `None` when there is none and the name is free.
+    /// The volume with that UUID, whatever it is called here. `None` when there is none and the name is free, or will be: there may be what a receive has just begun, or
+    /// left there.
     pub(super) fn find(&self, volume: &VolumeId) -> Result<Option<VolumeInfo>> {
         let by_name = match self.get(&volume.name) {
             Ok(Some(found)) if found.ownership.id == volume.id => return Ok(Some(found)),
             Ok(None) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::InProgress => Ok(()),
             Ok(Some(_)) => {
                 let reason = "another volume has its name";
                 Err(Error::new(ErrorKind::Exists, LOOK, reason).with_target(volume.name.as_str()))
@@ -149,6 +156,31 @@ impl Node {
         match (found, by_name) {
             (Some(found), _) => Ok(Some(found)),
             (None, taken) => taken.map(|()| None),
+        }
+    }
+
+    /// Makes room where a first receive of the volume was interrupted before the dataset was said to be one. As good as nothing had come by then.
+    fn clear_nameless(&self, name: &VolumeName, wanted: Guid) -> Result<()> {
+        let told = |error: Error| error.with_operation(RECEIVE).with_target(name.as_str());
+        let error = match self.get(name) {
+            Err(error) if error.kind() == ErrorKind::InProgress => told(error),
+            // Whatever else is wrong, the receive says it.
+            _ => return Ok(()),
+        };
+        let dataset = self.dataset(name).map_err(told)?;
+        let token = self.zfs().receive_token(&dataset).map_err(told)?;
+        let Some(token) = token.and_then(|token| token.parse::<ResumeToken>().ok()) else {
+            return Err(error);
+        };
+        if token.to_guid != wanted && !token.to_name.snapshot().starts_with(PUSH_PREFIX) {
+            let reason = format!("'{dataset}' is what is left of receiving '{}'", token.to_name);
+            return Err(told(Error::new(ErrorKind::Exists, RECEIVE, reason))
+                .with_help("abort that receive, and push again"));
+        }
+        match self.zfs().abort_receive(&dataset) {
+            // Somebody is at it.
+            Err(busy) if busy.kind() == ErrorKind::Busy => Err(error),
+            aborted => aborted.map(drop).map_err(told),
         }
     }
 

@@ -35,6 +35,14 @@ impl Zfs {
     /// # Errors
     /// [`ErrorKind::NotFound`]: there is no such dataset or snapshot.
     pub fn properties(&self, name: &impl Entity) -> Result<Properties> {
+        Ok(self.properties_with_stats(name)?.0)
+    }
+
+    /// The same, and what the kernel says besides, at the same moment.
+    pub(crate) fn properties_with_stats(
+        &self,
+        name: &impl Entity,
+    ) -> Result<(Properties, ObjsetStats)> {
         let (stats, reply) = self.objset_stats(name.as_ref())?;
         let (kind, head) = kind_of(&stats);
         let filesystem = kind == DatasetKind::Filesystem;
@@ -53,7 +61,7 @@ impl Zfs {
         if head == DatasetTypes::FILESYSTEM && !stats.inconsistent {
             reading.add_zpl(&mut found, &self.zpl_properties(name.as_ref())?);
         }
-        Ok(found)
+        Ok((found, stats))
     }
 
     /// One property of a dataset or snapshot, native or user, with its source. `None` when it does not have it.

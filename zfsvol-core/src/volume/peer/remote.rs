@@ -21,7 +21,7 @@ use crate::volume::Control;
 const PIECE_BYTES: usize = 128 << 10;
 
 /// How long the peer may take to give up what was cancelled; then the connection is closed.
-const CANCEL_WAIT: Duration = Duration::from_secs(10);
+const CANCEL_WAIT: Duration = Duration::from_secs(30);
 
 /// A node at the other end of a connection, which [`Node::serve`](crate::volume::Node::serve) answers.
 ///
