@@ -18,21 +18,7 @@ use zfsvol_tests::runner::{self, Rules};
 use zfsvol_tests::{Case, Machine, Need, suite};
 
 /// What the embedded kernel is to do and does not yet: areas, or cases of them, with the reason.
-const NOT_YET: &[(&str, &str)] = &[
-    (
-        "push::an_encrypted_volume_is_pushed_as_it_is_and_comes_back",
-        "raw streams of what was encrypted here",
-    ),
-    ("receive::a_raw_increment_needs_a_raw_base", "raw streams of what was encrypted here"),
-    (
-        "send::a_raw_stream_needs_no_key_and_stays_encrypted",
-        "raw streams of what was encrypted here",
-    ),
-    (
-        "wire::an_encrypted_volume_is_pushed_as_it_is_and_comes_back",
-        "raw streams of what was encrypted here",
-    ),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -392,6 +392,8 @@ pub(super) fn checkpoint(
     // It is another pool from here on, as far as this kernel goes.
     let mut saved = pool.clone();
     saved.guid = pool.env.guid();
+    // As after a reboot; and what is changed under a key is sealed with it.
+    saved.unload_keys();
     pool.activity.checkpoint = Some(Checkpoint { time, pool: Arc::new(saved) });
     Ok(())
 }

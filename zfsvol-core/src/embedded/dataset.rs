@@ -1,8 +1,10 @@
 //! File systems and zvols: OpenZFS 2.3 `module/zfs/zfs_ioctl.c`, zfs_ioc_create and those that follow.
 
-use super::data::{Delta, Policy};
+use std::sync::Arc;
+
+use super::data::{Delta, Policy, Txn};
 use super::engine::{
-    Content, Crypt, Id, NewDataset, Pool, PropSource, Result, State, Tx, Zpl, default_number,
+    Content, Id, NewCrypt, NewDataset, Pool, PropSource, Result, State, Tx, Zpl, default_number,
 };
 use super::key::CryptParams;
 use super::{name, property};
@@ -49,14 +51,11 @@ pub(super) fn create(
     }
     let pool = state.pool_mut(path)?;
     let tx = pool.begin();
-    let (content, delta) = match kind {
-        TYPE_FILESYSTEM => {
-            let zpl = zpl_of_new(pool, path, &mut properties)?;
-            Content::filesystem(zpl, pool.env.guid(), tx, policy_above(pool, path)?)
-        }
+    let made = match kind {
+        TYPE_FILESYSTEM => Made::FileSystem(zpl_of_new(pool, path, &mut properties)?),
         TYPE_ZVOL => {
             given.ok_or(Errno::EINVAL)?;
-            let made = volume_of_new(pool, path, &properties, tx)?;
+            let made = volume_of_new(pool, &properties)?;
             // They are inside the zvol (`zvol_create_cb`).
             properties.remove("volsize");
             properties.remove("volblocksize");
@@ -68,8 +67,36 @@ pub(super) fn create(
     // In the order of `dmu_objset_create_check`.
     let (parent, _) = pool.place_for(path)?;
     let crypt = params.of_new(pool, Some(parent))?;
+    let policy = pool.policy(pool.dir(parent)?.head)?;
+    let (content, delta) = made.content(pool, tx, policy, crypt.as_ref());
     let id = pool.create(path, NewDataset { content, delta, crypt }, tx)?;
     set_or_destroy(pool, path, id, &properties, errors, tx)
+}
+
+/// What is to be made.
+enum Made {
+    FileSystem(Zpl),
+    /// Its size, and that of its blocks.
+    Volume(u64, u32),
+}
+
+impl Made {
+    /// It with its first blocks, which are stored as those above it: its own properties are set after that.
+    fn content(
+        self,
+        pool: &Pool,
+        tx: Tx,
+        policy: Policy,
+        crypt: Option<&NewCrypt>,
+    ) -> (Content, Delta) {
+        let policy = Policy { encrypted: crypt.is_some(), ..policy };
+        let txn = Txn::new(tx.txg, policy).with_key(crypt.map(|new| Arc::clone(&new.key)));
+        let salt = pool.env.guid();
+        match self {
+            Self::FileSystem(zpl) => Content::filesystem(zpl, salt, tx, txn),
+            Self::Volume(size, block) => Content::volume(size, block, salt, txn),
+        }
+    }
 }
 
 /// Sets the properties of what was just made, and takes it away again if that cannot be done.
@@ -133,7 +160,7 @@ pub(super) fn fill_zpl(
 }
 
 /// A new zvol, by its two numbers.
-fn volume_of_new(pool: &Pool, path: &str, properties: &NvList, tx: Tx) -> Result<(Content, Delta)> {
+fn volume_of_new(pool: &Pool, properties: &NvList) -> Result<Made> {
     let volsize = properties.get_u64("volsize").ok_or(Errno::EINVAL)?;
     if properties.contains("volblocksize") && properties.get_u64("volblocksize").is_none() {
         return Err(Errno::EINVAL);
@@ -145,13 +172,7 @@ fn volume_of_new(pool: &Pool, path: &str, properties: &NvList, tx: Tx) -> Result
     check_volblocksize(pool, volblocksize)?;
     check_volsize(volsize, volblocksize)?;
     let block = u32::try_from(volblocksize).map_err(|_| Errno::EDOM)?;
-    Ok(Content::volume(volsize, block, pool.env.guid(), tx.txg, policy_above(pool, path)?))
-}
-
-/// How the first blocks of what is made there are stored: its own properties are set after that.
-fn policy_above(pool: &Pool, path: &str) -> Result<Policy> {
-    let (parent, _) = pool.place_for(path)?;
-    pool.policy(pool.dir(parent)?.head)
+    Ok(Made::Volume(volsize, block))
 }
 
 /// `zvol_check_volblocksize`.
@@ -323,9 +344,9 @@ pub(super) fn root_of_new(
     hidden: Option<&NvList>,
     tx: Tx,
 ) -> Result<NewDataset> {
-    let crypt: Option<Crypt> = CryptParams::parse(0, properties, hidden)?.of_new(pool, None)?;
+    let crypt = CryptParams::parse(0, properties, hidden)?.of_new(pool, None)?;
     let zpl = fill_zpl(properties, None, pool.env.release)?;
     let policy = Policy { ashift: pool.layout.ashift(), ..Policy::default() };
-    let (content, delta) = Content::filesystem(zpl, pool.env.guid(), tx, policy);
+    let (content, delta) = Made::FileSystem(zpl).content(pool, tx, policy, crypt.as_ref());
     Ok(NewDataset { content, delta, crypt })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::data::Txn;
-use super::engine::{Id, Pool, Result, Space, State, signed};
+use super::engine::{Dataset, Id, Pool, Result, Space, State, signed};
 use crate::kernel::{Access, BlockDevice, Errno};
 
 /// `volmode=none`: there is no device.
@@ -85,7 +85,7 @@ impl Device {
             return Err(Errno::EROFS);
         }
         let tx = pool.begin();
-        let mut txn = Txn::new(tx.txg, pool.policy(self.dataset)?);
+        let mut txn = pool.txn(self.dataset, tx.txg)?;
         let mut objset = pool.dataset(self.dataset)?.content.objset.clone();
         change(&mut objset, &mut txn)?;
         let delta = txn.finish();
@@ -131,18 +131,20 @@ impl State {
 
 impl BlockDevice for Device {
     fn size(&self) -> io::Result<u64> {
-        self.look(|objset| objset.volume_size().ok_or(Errno::ENXIO)).map_err(to_io)
+        self.look(|_, dataset| dataset.content.objset.volume_size().ok_or(Errno::ENXIO))
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         // The content is a value: it is read without the lock.
-        let objset = self.look(|objset| Ok(objset.clone())).map_err(to_io)?;
+        let (objset, key) = self.look(|pool, dataset| {
+            Ok((dataset.content.objset.clone(), pool.data_key(dataset.dir)?))
+        })?;
         let size = objset.volume_size().unwrap_or(0);
         let end = u64::try_from(buffer.len()).ok().and_then(|bytes| offset.checked_add(bytes));
         if end.is_none_or(|end| end > size) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        objset.read_volume(offset, buffer).map_err(to_io)
+        objset.read_volume(offset, buffer, key.as_deref()).map_err(to_io)
     }
 
     fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
@@ -166,10 +168,12 @@ impl BlockDevice for Device {
 }
 
 impl Device {
-    fn look<T>(&self, look: impl FnOnce(&super::data::Objset) -> Result<T>) -> Result<T> {
+    fn look<T>(&self, look: impl FnOnce(&Pool, &Dataset) -> Result<T>) -> io::Result<T> {
         let state = self.shared.read();
         let pool = state.pools.values().find(|pool| pool.guid == self.pool);
-        look(&pool.ok_or(Errno::ENXIO)?.dataset(self.dataset)?.content.objset)
+        let found =
+            pool.ok_or(Errno::ENXIO).and_then(|pool| look(pool, pool.dataset(self.dataset)?));
+        found.map_err(to_io)
     }
 }
 

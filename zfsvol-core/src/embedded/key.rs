@@ -1,10 +1,13 @@
 //! Keys of encrypted datasets: OpenZFS 2.3 `module/zfs/dsl_crypt.c`.
-//!
-//! Nothing is enciphered in memory. What is kept of a wrapping key is a hash, so that only the right one opens what it closed.
 
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
-use super::engine::{Crypt, Id, Pool, PropSource, PropValue, Result, Room, State};
+use zeroize::Zeroizing;
+
+use super::data::{DatasetKey, Suite};
+use super::engine::{
+    Crypt, Id, KeyFormat, NewCrypt, Pool, PropSource, PropValue, Result, Room, State, UserKey,
+};
 use crate::kernel::Errno;
 use crate::nvlist::{NvList, Value};
 
@@ -19,8 +22,6 @@ const SUITE_ON_VALUE: u64 = 8;
 const KEYFORMAT_NONE: u64 = 0;
 const KEYFORMAT_PASSPHRASE: u64 = 3;
 const KEYFORMATS: u64 = 4;
-/// `WRAPPING_KEY_LEN`.
-const KEY_BYTES: usize = 32;
 /// `MIN_PBKDF2_ITERATIONS`.
 const ITERATIONS_MIN: u64 = 100_000;
 /// `dcp_cmd_t`.
@@ -40,7 +41,7 @@ pub(super) struct CryptParams {
     keyformat: u64,
     salt: u64,
     iterations: u64,
-    key: Option<Vec<u8>>,
+    key: Option<UserKey>,
 }
 
 impl CryptParams {
@@ -79,8 +80,9 @@ impl CryptParams {
             return Err(Errno::EINVAL);
         }
         let key = match hidden.and_then(|hidden| hidden.get("wkeydata")) {
-            Some(Value::Uint8Array(key)) if key.len() != KEY_BYTES => return Err(Errno::EINVAL),
-            Some(Value::Uint8Array(key)) => Some(key.clone()),
+            Some(Value::Uint8Array(key)) => {
+                Some(Zeroizing::new(key.as_slice().try_into().map_err(|_| Errno::EINVAL)?))
+            }
             _ => None,
         };
         if suite == SUITE_ON {
@@ -92,48 +94,62 @@ impl CryptParams {
         Ok(Self { command, suite, keylocation, keyformat, salt, iterations, key })
     }
 
-    /// How a dataset made with them is encrypted; a `root` of 0 stands for itself: `dmu_objset_create_crypt_check`.
+    /// Whether a dataset made with them is encrypted, and how: `dmu_objset_create_crypt_check`.
     ///
     /// # Errors
     /// `EINVAL` when they do not go together; `ENOTSUP` without the features; `EACCES` when the key it would inherit is not loaded.
-    pub(super) fn of_new(&self, pool: &Pool, parent: Option<Id>) -> Result<Option<Crypt>> {
+    pub(super) fn suite_of_new(&self, pool: &Pool, parent: Option<Id>) -> Result<Option<Suite>> {
         if self.command != COMMAND_NONE {
             return Err(Errno::EINVAL);
         }
-        let above = match parent {
-            Some(parent) => pool.dir(parent)?.crypt.as_deref(),
-            None => None,
-        };
-        let inherited = above.map_or(SUITE_OFF, |crypt| crypt.suite);
-        let suite = if self.suite == SUITE_INHERIT { inherited } else { self.suite };
-        if suite == SUITE_OFF {
+        let above = crypt_above(pool, parent)?;
+        let inherited = above.map_or(SUITE_OFF, |crypt| crypt.wrapped.suite.number());
+        let number = if self.suite == SUITE_INHERIT { inherited } else { self.suite };
+        let Some(suite) = Suite::from_number(number) else {
             let placed = self.keylocation.as_deref().is_some_and(|place| place != "none");
             return if self.key.is_some() || placed { Err(Errno::EINVAL) } else { Ok(None) };
-        }
+        };
         if !pool.features.has("encryption") || !pool.features.has("bookmark_v2") {
             return Err(Errno::ENOTSUP);
         }
-        let guid = pool.env.guid();
-        let Some(key) = &self.key else {
+        if self.key.is_none() {
             let above = above.filter(|_| self.keylocation.is_none()).ok_or(Errno::EINVAL)?;
-            if !pool.keys.contains(&above.root) {
-                return Err(Errno::EACCES);
-            }
-            return Ok(Some(Crypt { suite, guid, ..above.clone() }));
-        };
+            return if pool.keys.contains(above.root) {
+                Ok(Some(suite))
+            } else {
+                Err(Errno::EACCES)
+            };
+        }
         if !self.keylocation.as_deref().is_some_and(|place| is_keylocation(place, true)) {
             return Err(Errno::EINVAL);
         }
         self.check_format()?;
-        Ok(Some(Crypt {
-            root: 0,
-            suite,
-            guid,
-            keyformat: self.keyformat,
-            salt: self.salt,
-            iterations: self.iterations,
-            check: check_of(key),
-        }))
+        Ok(Some(suite))
+    }
+
+    /// How a dataset made with them is encrypted, with a key made for it: `dsl_dataset_create_crypt_sync`.
+    ///
+    /// # Errors
+    /// As [`Self::suite_of_new`].
+    pub(super) fn of_new(&self, pool: &Pool, parent: Option<Id>) -> Result<Option<NewCrypt>> {
+        let Some(suite) = self.suite_of_new(pool, parent)? else { return Ok(None) };
+        let random = |bytes: &mut [u8]| pool.env.random(bytes);
+        let key = Arc::new(DatasetKey::generate(suite, pool.env.guid(), &random)?);
+        let (root, wrapping, format) = match (&self.key, crypt_above(pool, parent)?) {
+            (Some(key), _) => (0, key, self.format()),
+            (None, Some(above)) => {
+                let loaded = pool.keys.get(above.root).ok_or(Errno::EACCES)?;
+                (above.root, loaded, above.format)
+            }
+            (None, None) => return Err(Errno::EINVAL),
+        };
+        let wrapped = key.wrap(wrapping, &random)?;
+        let crypt = Crypt { root, wrapped, format };
+        Ok(Some(NewCrypt { crypt, user_key: self.key.clone(), key }))
+    }
+
+    fn format(&self) -> KeyFormat {
+        KeyFormat { keyformat: self.keyformat, salt: self.salt, iterations: self.iterations }
     }
 
     /// Whether format, salt and rounds go together.
@@ -157,11 +173,11 @@ pub(super) fn is_keylocation(place: &str, encrypted: bool) -> bool {
     }
 }
 
-fn check_of(key: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(b"zfsvol embedded wrapping key");
-    hash.update(key);
-    hash.finalize().into()
+fn crypt_above(pool: &Pool, parent: Option<Id>) -> Result<Option<&Crypt>> {
+    match parent {
+        Some(parent) => Ok(pool.dir(parent)?.crypt.as_deref()),
+        None => Ok(None),
+    }
 }
 
 /// What concerns keys is of datasets, and not of what the kernel makes for itself.
@@ -186,13 +202,12 @@ pub(super) fn load(
     let dir = hold_dir(pool, name)?;
     let crypt = pool.dir(dir)?.crypt.as_ref().filter(|crypt| crypt.root == dir);
     let crypt = crypt.ok_or(Errno::EINVAL)?;
-    if crypt.check != check_of(&key) {
-        return Err(Errno::EACCES);
-    }
+    let random = |bytes: &mut [u8]| pool.env.random(bytes);
+    crypt.wrapped.unwrap(&key, &random)?;
     if input.contains("noop") {
         return Ok(());
     }
-    if pool.keys.insert(dir) { Ok(()) } else { Err(Errno::EEXIST) }
+    if pool.keys.insert(dir, key) { Ok(()) } else { Err(Errno::EEXIST) }
 }
 
 /// `zfs_ioc_unload_key`.
@@ -208,14 +223,13 @@ pub(super) fn unload(
         return Err(Errno::ENOTSUP);
     }
     let dir = hold_dir(pool, name)?;
-    if !pool.keys.contains(&dir) {
+    if !pool.keys.contains(dir) {
         return Err(Errno::EACCES);
     }
     if pool.is_key_used(dir)? {
         return Err(Errno::EBUSY);
     }
-    pool.keys.remove(&dir);
-    Ok(())
+    pool.forget_key(dir)
 }
 
 fn hold_dir(pool: &Pool, name: &str) -> Result<Id> {
@@ -254,15 +268,15 @@ fn check_change(pool: &Pool, dir: Id, params: &CryptParams) -> Result<Id> {
     let is_root = crypt.root == dir;
     let bare =
         params.suite == SUITE_INHERIT && params.keylocation.is_none() && params.key.is_none();
-    let loaded = |root: &Id| if pool.keys.contains(root) { Ok(()) } else { Err(Errno::EACCES) };
+    let loaded = |root: Id| if pool.keys.contains(root) { Ok(()) } else { Err(Errno::EACCES) };
     match params.command {
         COMMAND_INHERIT | COMMAND_FORCE_INHERIT => {
             let parent = place.parent.ok_or(Errno::EINVAL)?;
             let above = pool.dir(parent)?.crypt.as_ref();
             let above = above.filter(|_| bare && is_root).ok_or(Errno::EINVAL)?;
             if params.command == COMMAND_INHERIT {
-                loaded(&crypt.root)?;
-                loaded(&above.root)?;
+                loaded(crypt.root)?;
+                loaded(above.root)?;
             }
         }
         COMMAND_FORCE_NEW_KEY => {
@@ -277,7 +291,7 @@ fn check_change(pool: &Pool, dir: Id, params: &CryptParams) -> Result<Id> {
                 return Err(Errno::EINVAL);
             }
             params.check_format()?;
-            loaded(&crypt.root)?;
+            loaded(crypt.root)?;
         }
         _ => return Err(Errno::EINVAL),
     }
@@ -286,53 +300,39 @@ fn check_change(pool: &Pool, dir: Id, params: &CryptParams) -> Result<Id> {
 
 /// `spa_keystore_change_key_sync`.
 fn change_sync(pool: &mut Pool, dir: Id, root: Id, params: CryptParams) -> Result<()> {
-    let inherits = matches!(params.command, COMMAND_INHERIT | COMMAND_FORCE_INHERIT);
-    if inherits {
-        let parent = pool.dir(dir)?.parent.ok_or(Errno::EINVAL)?;
-        let above = pool.dir(parent)?.crypt.as_ref().ok_or(Errno::EINVAL)?.root;
-        pool.dir_mut(dir)?.props.set("keylocation", PropSource::None, None);
-        pool.keys.remove(&dir);
-        pool.change_crypt_root(dir, root, above)?;
-        return pool.copy_wrapping(dir, above, above);
+    let format = params.format();
+    let (to, place, rewrap) = match params.command {
+        COMMAND_INHERIT | COMMAND_FORCE_INHERIT => {
+            let parent = pool.dir(dir)?.parent.ok_or(Errno::EINVAL)?;
+            let above = pool.dir(parent)?.crypt.as_ref().ok_or(Errno::EINVAL)?;
+            let (above, format) = (above.root, above.format);
+            let kept = params.command == COMMAND_FORCE_INHERIT;
+            let user_key = pool.keys.get(above).filter(|_| !kept).cloned();
+            (above, None, user_key.map(|user_key| (user_key, format)))
+        }
+        COMMAND_FORCE_NEW_KEY => (dir, Some("prompt".to_owned()), None),
+        _ => (dir, params.keylocation, params.key.map(|user_key| (user_key, format))),
+    };
+    pool.change_crypt_root(dir, root, to, rewrap.as_ref().map(|(key, format)| (key, *format)))?;
+    let source = if to == dir { PropSource::Local } else { PropSource::None };
+    if place.is_some() || to != dir {
+        let place = place.map(|place| PropValue::Text(place.into()));
+        pool.dir_mut(dir)?.props.set("keylocation", source, place);
     }
-    let forced = params.command == COMMAND_FORCE_NEW_KEY;
-    let place = if forced { Some("prompt".to_owned()) } else { params.keylocation };
-    if let Some(place) = place {
-        let place = Some(PropValue::Text(place.into()));
-        pool.dir_mut(dir)?.props.set("keylocation", PropSource::Local, place);
+    pool.keys.remove(dir);
+    if let (true, Some((user_key, _))) = (to == dir, rewrap) {
+        pool.keys.insert(dir, user_key);
     }
-    pool.change_crypt_root(dir, root, dir)?;
-    if let (Some(key), Some(crypt)) = (params.key, &mut pool.dir_mut(dir)?.crypt) {
-        crypt.keyformat = params.keyformat;
-        crypt.salt = params.salt;
-        crypt.iterations = params.iterations;
-        crypt.check = check_of(&key);
-        pool.keys.insert(dir);
-    }
-    pool.copy_wrapping(dir, dir, dir)
+    Ok(())
 }
 
 impl Pool {
-    /// Whether the data of a directory's dataset can be read: it is not encrypted, or its key is loaded.
-    ///
-    /// # Errors
-    /// As [`Pool::dir`].
-    pub(super) fn is_key_loaded(&self, dir: Id) -> Result<bool> {
-        let crypt = self.dir(dir)?.crypt.as_ref();
-        Ok(crypt.is_none_or(|crypt| self.keys.contains(&crypt.root)))
-    }
-
     /// Whether anything that has the key of an encryption root is mounted or open.
     fn is_key_used(&self, root: Id) -> Result<bool> {
-        for dir in self.tree(root)? {
-            let place = self.dir(dir)?;
-            let has_key = place.crypt.as_ref().is_some_and(|crypt| crypt.root == root);
-            if !has_key {
-                continue;
-            }
-            let head = self.dataset(place.head)?;
-            let mut used = head.long_holds > 0;
-            for snapshot in self.head(place.head)?.snapshots_after(0) {
+        for dir in self.with_root(root, root)? {
+            let head = self.dir(dir)?.head;
+            let mut used = self.dataset(head)?.long_holds > 0;
+            for snapshot in self.head(head)?.snapshots_after(0) {
                 used |= self.dataset(snapshot)?.long_holds > 0;
             }
             if used {
@@ -340,21 +340,5 @@ impl Pool {
             }
         }
         Ok(false)
-    }
-
-    /// What is said of the wrapping key, given to all that has the key of `root`, from a directory down.
-    fn copy_wrapping(&mut self, dir: Id, root: Id, from: Id) -> Result<()> {
-        let Some(source) = self.dir(from)?.crypt.clone() else { return Ok(()) };
-        for id in self.tree(dir)? {
-            if let Some(crypt) = &mut self.dir_mut(id)?.crypt {
-                if crypt.root == root {
-                    crypt.keyformat = source.keyformat;
-                    crypt.salt = source.salt;
-                    crypt.iterations = source.iterations;
-                    crypt.check = source.check;
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -349,12 +349,12 @@ impl Pool {
         let dataset = self.dataset(id)?;
         let Some(crypt) = &self.dir(dataset.dir)?.crypt else { return Ok(()) };
         // 2 when it is there, 1 when it is not (`zfs_keystatus_t`).
-        insert_number(list, "keystatus", if self.keys.contains(&crypt.root) { 2 } else { 1 });
-        insert_number(list, "encryption", crypt.suite);
-        insert_number(list, "keyguid", crypt.guid);
-        insert_number(list, "keyformat", crypt.keyformat);
-        insert_number(list, "pbkdf2salt", crypt.salt);
-        insert_number(list, "pbkdf2iters", crypt.iterations);
+        insert_number(list, "keystatus", if self.keys.contains(crypt.root) { 2 } else { 1 });
+        insert_number(list, "encryption", crypt.wrapped.suite.number());
+        insert_number(list, "keyguid", crypt.wrapped.guid);
+        insert_number(list, "keyformat", crypt.format.keyformat);
+        insert_number(list, "pbkdf2salt", crypt.format.salt);
+        insert_number(list, "pbkdf2iters", crypt.format.iterations);
         if let Some(snapshot) = dataset.as_snapshot() {
             insert_number(list, "ivsetguid", snapshot.ivset_guid);
         }

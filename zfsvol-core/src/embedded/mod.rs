@@ -158,7 +158,8 @@ impl EmbeddedBuilder {
         self
     }
 
-    /// Makes GUIDs follow from `seed`, so that a program that does the same has the same. They are random otherwise.
+    /// Makes GUIDs follow from `seed`, and keys of encrypted datasets, so that a program that does the same has the same. They are random
+    /// otherwise.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -260,12 +261,8 @@ impl EmbeddedBuilder {
     }
 
     fn env(&mut self) -> Env {
-        // Without randomness GUIDs are still unique among themselves.
-        let seed = self.seed.or_else(|| getrandom::u64().ok()).unwrap_or_default();
         let clock = std::mem::replace(&mut self.clock, Box::new(SystemTime::now));
-        let mut env = Env::new(self.release.numbers(), clock, seed);
-        env.is_seeded = self.seed.is_some();
-        env
+        Env::new(self.release.numbers(), clock, self.seed)
     }
 
     fn add_pools(&self, state: &mut State) {

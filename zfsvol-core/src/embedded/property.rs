@@ -1,6 +1,5 @@
 //! Properties of datasets: OpenZFS 2.3 `module/zfs/zfs_ioctl.c` (zfs_ioc_set_prop, zfs_set_prop_nvlist, zfs_ioc_inherit_prop) and `dsl_prop.c`.
 
-use super::data::Txn;
 use super::dataset::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_OLD_MAX, ZPL_VERSION, check_volsize, largest_block,
 };
@@ -465,7 +464,7 @@ fn set_volsize(pool: &mut Pool, dataset: &str, bytes: u64) -> Result<()> {
     }
     check_volsize(bytes, block.into())?;
     let tx = pool.begin();
-    let mut txn = Txn::new(tx.txg, pool.policy(id)?);
+    let mut txn = pool.txn(id, tx.txg)?;
     let salt = pool.env.guid();
     pool.dataset_mut(id)?.content.objset.resize_volume(bytes, salt, &mut txn)?;
     pool.account(id, &txn.finish())
@@ -484,7 +483,7 @@ fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
     }
     zpl.version = version;
     let tx = pool.begin();
-    let mut txn = Txn::new(tx.txg, pool.policy(id)?);
+    let mut txn = pool.txn(id, tx.txg)?;
     pool.dataset_mut(id)?.content.objset.set_master_node("VERSION", version, &mut txn)?;
     pool.account(id, &txn.finish())
 }

@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Data, Leaf, Policy, Space, Txn, pack};
+use super::{Data, DatasetKey, Leaf, Policy, Space, Txn, pack};
 use crate::kernel::Errno;
 use crate::stream::{Compression, CryptParams, ObjectType};
 
-/// How a block of a raw stream is encrypted.
+/// How a block is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Encryption {
     /// What it takes to decrypt it.
     pub crypt: CryptParams,
     /// What is encrypted has the byte order other than that of this machine.
     pub swapped: bool,
+    /// It is no ciphertext: blocks of such objects are authenticated, and can be read without a key.
+    pub readable: bool,
 }
 
 /// Where the bytes of a block are.
@@ -23,7 +25,7 @@ pub enum Content {
     Stored(Data),
     /// In the block pointer: compressed, at most 112 bytes. Takes no space.
     Embedded(Data),
-    /// Ciphertext as a raw stream brought it, compressed before it was encrypted.
+    /// Enciphered here, or as a raw stream brought it; compressed before. What is only authenticated is of this kind as well.
     Encrypted(Data, Arc<Encryption>),
 }
 
@@ -48,33 +50,41 @@ pub struct Block {
 
 impl Block {
     /// A block with this plain content, stored as the policy says; `None` where that is a hole: all zero, and compressed.
-    /// OpenZFS 2.3 `module/zfs/zio.c`, `zio_write_compress`.
-    #[must_use]
-    pub fn of_plain(data: &[u8], object_type: ObjectType, txn: &Txn) -> Option<Self> {
+    /// OpenZFS 2.3 `module/zfs/zio.c`, `zio_write_compress`, `zio_encrypt`.
+    ///
+    /// # Errors
+    /// `EACCES` in an encrypted dataset whose key the transaction does not have; as [`DatasetKey::seal`].
+    pub fn of_plain(
+        data: &[u8],
+        object_type: ObjectType,
+        txn: &Txn,
+    ) -> Result<Option<Self>, Errno> {
         let policy = txn.policy();
         let metadata = object_type.is_metadata();
         let wanted = if metadata { policy.metadata_compression() } else { policy.compression };
         let embed = policy.embedded_data && !policy.encrypted;
         let (compression, content) = match pack::pack(data, wanted, embed) {
-            pack::Packed::Zero => return None,
+            pack::Packed::Zero => return Ok(None),
             pack::Packed::Embedded(packed) => (wanted, Content::Embedded(packed.into())),
-            pack::Packed::Compressed(packed) => (wanted, Content::Stored(packed.into())),
-            pack::Packed::Plain => (Compression::OFF, Content::Stored(data.into())),
+            pack::Packed::Compressed(packed) => (wanted, stored(&packed, object_type, txn)?),
+            pack::Packed::Plain => (Compression::OFF, stored(data, object_type, txn)?),
         };
-        Some(Self::new(length(data), compression, content, metadata, txn))
+        Ok(Some(Self::new(length(data), compression, content, metadata, txn)))
     }
 
     /// A block stored as it came, compressed.
-    #[must_use]
+    ///
+    /// # Errors
+    /// As [`Self::of_plain`].
     pub fn of_compressed(
-        stored: &[u8],
+        data: &[u8],
         logical_bytes: u32,
         compression: Compression,
         object_type: ObjectType,
         txn: &Txn,
-    ) -> Self {
-        let content = Content::Stored(stored.into());
-        Self::new(logical_bytes, compression, content, object_type.is_metadata(), txn)
+    ) -> Result<Self, Errno> {
+        let content = stored(data, object_type, txn)?;
+        Ok(Self::new(logical_bytes, compression, content, object_type.is_metadata(), txn))
     }
 
     /// A block that lives in its block pointer: `packed` has no filling.
@@ -133,19 +143,48 @@ impl Block {
         }
     }
 
-    /// The content, decompressed.
+    /// The content, deciphered and decompressed.
     ///
     /// # Errors
-    /// `EACCES` for ciphertext; `EIO` when it cannot be decompressed, as when it is compressed in a way that is not built in.
-    pub fn plain(&self) -> Result<Cow<'_, [u8]>, Errno> {
-        match &self.content {
-            Content::Encrypted(..) => Err(Errno::EACCES),
-            Content::Stored(data) | Content::Embedded(data) => {
-                if self.compression == Compression::OFF {
-                    return Ok(Cow::Borrowed(data));
-                }
-                pack::unpack(data, self.compression, self.logical_bytes).map(Cow::Owned)
+    /// As [`Self::compressed`]; `EIO` when it cannot be decompressed, as when it is compressed in a way that is not built in.
+    pub fn plain(&self, key: Option<&DatasetKey>) -> Result<Cow<'_, [u8]>, Errno> {
+        let data = self.compressed(key)?;
+        if self.compression == Compression::OFF {
+            return Ok(data);
+        }
+        pack::unpack(&data, self.compression, self.logical_bytes).map(Cow::Owned)
+    }
+
+    /// The content, deciphered and still compressed. What stays readable is authenticated where there is a key.
+    ///
+    /// # Errors
+    /// `EACCES` for ciphertext without a key; `EIO` when it is not what was enciphered with this one.
+    pub fn compressed(&self, key: Option<&DatasetKey>) -> Result<Cow<'_, [u8]>, Errno> {
+        let (data, encryption) = match &self.content {
+            Content::Stored(data) | Content::Embedded(data) => return Ok(Cow::Borrowed(data)),
+            Content::Encrypted(data, encryption) => (data, encryption),
+        };
+        match key {
+            None if encryption.readable => Ok(Cow::Borrowed(data)),
+            None => Err(Errno::EACCES),
+            Some(key) if encryption.readable => {
+                let sound = key.authenticate(data)? == encryption.crypt.mac;
+                if sound { Ok(Cow::Borrowed(data)) } else { Err(Errno::EIO) }
             }
+            Some(key) => {
+                let mut plain = data.to_vec();
+                key.open(&encryption.crypt, &[], &mut plain)?;
+                Ok(Cow::Owned(plain))
+            }
+        }
+    }
+
+    /// How it is encrypted.
+    #[must_use]
+    pub fn encryption(&self) -> Option<&Encryption> {
+        match &self.content {
+            Content::Encrypted(_, encryption) => Some(encryption),
+            Content::Stored(_) | Content::Embedded(_) => None,
         }
     }
 
@@ -170,6 +209,18 @@ impl Leaf for Block {
         let uncompressed = if self.metadata { stored } else { self.logical_bytes.into() };
         Space { used: self.allocated_bytes, compressed: stored, uncompressed }
     }
+}
+
+/// Keeps the bytes of a block, enciphered where the dataset is encrypted.
+fn stored(data: &[u8], object_type: ObjectType, txn: &Txn) -> Result<Content, Errno> {
+    let Some(key) = txn.key() else {
+        let plain = !txn.policy().encrypted;
+        return if plain { Ok(Content::Stored(data.into())) } else { Err(Errno::EACCES) };
+    };
+    let mut data = data.to_vec();
+    let crypt = key.seal_block(object_type, &mut data)?;
+    let encryption = Encryption { crypt, swapped: false, readable: !object_type.is_encrypted() };
+    Ok(Content::Encrypted(data.into(), Arc::new(encryption)))
 }
 
 /// Blocks are at most 16 MiB.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::objset::{UsedFeatures, features_of, span};
 use super::tree::POINTER_BYTES;
 use super::txn::SECTOR_BYTES;
-use super::{Block, Encryption, Kept, Leaf, Pointer, Space, Tree, Txn};
+use super::{Block, DatasetKey, Encryption, Kept, Leaf, Pointer, Space, Tree, Txn};
 use crate::kernel::Errno;
 use crate::stream::{Compression, ObjectType};
 
@@ -41,7 +41,7 @@ pub struct Dnode {
     pub object_type: ObjectType,
     /// What its bonus buffer is.
     pub bonus_type: ObjectType,
-    /// Its bonus buffer: of a raw stream, with all that is encrypted together with it.
+    /// Its bonus buffer: where its block is sealed, with all that is encrypted together with it.
     pub bonus: Arc<[u8]>,
     /// The length of the bonus buffer that means something.
     pub bonus_bytes: u32,
@@ -137,9 +137,13 @@ impl Dnode {
     ///
     /// # Errors
     /// As [`Block::plain`].
-    pub fn read_block(&self, number: u64) -> Result<Cow<'_, [u8]>, Errno> {
+    pub fn read_block(
+        &self,
+        number: u64,
+        key: Option<&DatasetKey>,
+    ) -> Result<Cow<'_, [u8]>, Errno> {
         match self.blocks.get(number) {
-            Some(block) => block.plain(),
+            Some(block) => block.plain(key),
             None => Ok(Cow::Owned(vec![0; self.block_bytes as usize])),
         }
     }
@@ -157,12 +161,12 @@ impl Dnode {
             let (number, inside, length) = span(at, rest.len(), self.block_bytes);
             let (part, after) = rest.split_at_checked(length).unwrap_or_default();
             let block = if length == self.block_bytes as usize {
-                Block::of_plain(part, self.object_type, txn)
+                Block::of_plain(part, self.object_type, txn)?
             } else {
-                let mut whole = self.read_block(number)?.into_owned();
+                let mut whole = self.read_block(number, txn.key())?.into_owned();
                 let place = whole.get_mut(inside..inside + length).ok_or(Errno::EIO)?;
                 place.copy_from_slice(part);
-                Block::of_plain(&whole, self.object_type, txn)
+                Block::of_plain(&whole, self.object_type, txn)?
             };
             features |= block.as_ref().map_or(features, features_of);
             self.last_block = self.last_block.max(number);
@@ -214,7 +218,7 @@ pub struct DnodeBlock {
     pub(super) birth: u64,
     pub(super) space: Space,
     pub(super) dnodes: Vec<(u8, Kept<Dnode>)>,
-    /// How the bonus buffers are encrypted.
+    /// How the bonus buffers are encrypted, where it is sealed.
     pub(super) encryption: Option<Arc<Encryption>>,
 }
 
@@ -229,7 +233,7 @@ impl DnodeBlock {
         self.dnodes.iter().map(|(slot, dnode)| (u64::from(*slot), &**dnode))
     }
 
-    /// How the bonus buffers are encrypted, in what came of raw streams.
+    /// How the bonus buffers are encrypted, where it is sealed; until then they can be read.
     #[must_use]
     pub fn encryption(&self) -> Option<&Encryption> {
         self.encryption.as_deref()
@@ -237,6 +241,19 @@ impl DnodeBlock {
 
     pub(super) fn set_encryption(&mut self, encryption: Encryption) {
         self.encryption = Some(Arc::new(encryption));
+    }
+
+    pub(super) fn clear_encryption(&mut self) {
+        self.encryption = None;
+    }
+
+    /// Those that `wanted` says, to be changed; the others stay shared.
+    pub(super) fn dnodes_mut(
+        &mut self,
+        wanted: impl Fn(&Dnode) -> bool,
+    ) -> impl Iterator<Item = &mut Dnode> {
+        let wanted = self.dnodes.iter_mut().filter(move |(_, dnode)| wanted(dnode));
+        wanted.map(|(_, dnode)| dnode.make_mut())
     }
 
     /// The dnode in this slot.
@@ -278,8 +295,12 @@ impl DnodeBlock {
             return None;
         }
         let packed: u32 = self.dnodes().map(|(_, dnode)| dnode.packed_bytes()).sum();
-        let stored =
-            (packed + SECTOR_BYTES / 8).next_multiple_of(SECTOR_BYTES).min(DNODE_BLOCK_BYTES);
+        // What is encrypted is not compressed here.
+        let stored = match txn.policy().encrypted {
+            true => DNODE_BLOCK_BYTES,
+            false => (packed + SECTOR_BYTES / 8).next_multiple_of(SECTOR_BYTES),
+        };
+        let stored = stored.min(DNODE_BLOCK_BYTES);
         self.birth = txn.txg();
         self.space = txn.policy().metadata_space(stored);
         Some(self)
@@ -291,7 +312,7 @@ impl DnodeBlock {
 }
 
 /// `DNODE_BLOCK_SIZE`.
-const DNODE_BLOCK_BYTES: u32 = 16 << 10;
+pub(super) const DNODE_BLOCK_BYTES: u32 = 16 << 10;
 
 impl Leaf for DnodeBlock {
     fn birth(&self) -> u64 {

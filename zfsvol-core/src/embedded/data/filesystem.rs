@@ -2,7 +2,7 @@
 //! `module/os/linux/zfs/zfs_znode_os.c`, `zfs_create_fs`; `module/zfs/sa.c`, `sa_setup`.
 
 use super::zap::{FAT_BLOCK_BYTES, FatEntry, fat, micro};
-use super::{Delta, Dnode, INDIRECT_SHIFT, Objset, ObjsetType, Policy, Txn, zap};
+use super::{Delta, Dnode, INDIRECT_SHIFT, Objset, ObjsetType, Txn, zap};
 use crate::kernel::Errno;
 use crate::stream::ObjectType;
 
@@ -81,9 +81,8 @@ pub struct FileSystem {
 
 /// A new file system.
 #[must_use]
-pub fn create(of: &FileSystem, txg: u64, policy: Policy) -> (Objset, Delta) {
+pub fn create(of: &FileSystem, mut txn: Txn) -> (Objset, Delta) {
     let mut objset = Objset::empty(ObjsetType::FileSystem);
-    let mut txn = Txn::new(txg, policy);
     // In an empty objset no number is taken, and nothing is read.
     let _ = fill(&mut objset, of, &mut txn);
     (objset, txn.finish())

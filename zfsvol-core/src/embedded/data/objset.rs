@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::dnode::INDIRECT_SHIFT;
 use super::tree::indirect_bytes;
 use super::txn::SECTOR_BYTES;
-use super::{Block, Dnode, DnodeBlock, Encryption, Kept, Leaf, SLOTS_PER_BLOCK, Space, Tree, Txn};
+use super::{
+    Block, DatasetKey, Dnode, DnodeBlock, Encryption, Kept, Leaf, SLOTS_PER_BLOCK, Space, Tree, Txn,
+};
 use crate::kernel::Errno;
 use crate::stream::Compression;
 
@@ -14,10 +16,13 @@ use crate::stream::Compression;
 pub const META_LEVELS: u8 = 6;
 
 /// Pointers in the dnode of that tree.
-const META_ROOTS: u8 = 3;
+pub(super) const META_ROOTS: u8 = 3;
 
 /// Pointers in an indirect block of it, as a power of two.
-const META_SHIFT: u8 = INDIRECT_SHIFT - 7;
+pub(super) const META_SHIFT: u8 = INDIRECT_SHIFT - 7;
+
+/// Bytes of the block with the root where the dataset is encrypted, which is not compressed then: `objset_phys_t`.
+const ENCRYPTED_ROOT_BYTES: u32 = 4096;
 
 /// Beyond the last object there can be: `DN_MAX_OBJECT`.
 pub const OBJECTS_END: u64 = 1 << 48;
@@ -69,6 +74,23 @@ bitflags::bitflags! {
     }
 }
 
+/// What a raw stream says of the dnode that all dnodes are in: the metadnode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetaDnode {
+    /// Its levels: [`META_LEVELS`].
+    pub levels: u8,
+    /// `enum zio_checksum` of its own; 0 is the pool's.
+    pub checksum: u8,
+    /// The compression of its own; 0 is the pool's.
+    pub compression: Compression,
+}
+
+impl Default for MetaDnode {
+    fn default() -> Self {
+        Self { levels: META_LEVELS, checksum: 0, compression: Compression::NONE }
+    }
+}
+
 /// The content of a dataset. It is a value: a clone shares everything, takes nothing, and does not change when the other one does, so a
 /// snapshot is a clone of it.
 ///
@@ -82,8 +104,13 @@ pub struct Objset {
     pub(super) dnodes: Tree<DnodeBlock>,
     pub(super) last_block: u64,
     pub(super) features: UsedFeatures,
-    /// What vouches for a raw stream's content: `portable_mac`.
+    pub(super) meta: MetaDnode,
+    /// What vouches for the content of an encrypted dataset: `portable_mac`.
     pub(super) portable_mac: Option<Arc<[u8]>>,
+    /// It was changed with its key since it was sealed.
+    pub(super) unsealed: bool,
+    /// Its birth when it was sealed.
+    pub(super) sealed: u64,
 }
 
 impl Objset {
@@ -97,7 +124,10 @@ impl Objset {
             dnodes: Tree::new(META_ROOTS, META_SHIFT),
             last_block: 0,
             features: UsedFeatures::empty(),
+            meta: MetaDnode::default(),
             portable_mac: None,
+            unsealed: false,
+            sealed: 0,
         }
     }
 
@@ -124,15 +154,45 @@ impl Objset {
         self.features |= features;
     }
 
-    /// What vouches for the content of a raw stream.
+    /// What vouches for the content of an encrypted dataset.
     #[must_use]
     pub fn portable_mac(&self) -> Option<&[u8]> {
         self.portable_mac.as_deref()
     }
 
-    /// Keeps what a raw stream says of its content.
+    /// Keeps what vouches for the content, as a raw stream says it.
     pub fn set_portable_mac(&mut self, mac: &[u8]) {
         self.portable_mac = Some(mac.into());
+    }
+
+    /// The dnode that all dnodes are in.
+    #[must_use]
+    pub fn meta(&self) -> MetaDnode {
+        self.meta
+    }
+
+    /// Keeps what a raw stream says of that, and the number of the last block of dnodes it had.
+    pub fn set_meta(&mut self, meta: MetaDnode, last_dnode_block: u64) {
+        self.meta = meta;
+        self.last_block = last_dnode_block;
+    }
+
+    /// Whether it can be kept without its key: see [`Self::seal`]. What is not encrypted always is.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        !self.unsealed
+    }
+
+    pub(super) fn set_sealed(&mut self) {
+        (self.unsealed, self.sealed) = (false, self.birth);
+    }
+
+    /// Changes blocks of dnodes that were changed since all was sealed, and some others.
+    pub(super) fn seal_dnodes(
+        &mut self,
+        seal: impl FnMut(&mut DnodeBlock) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        self.dnodes.amend(self.sealed, seal)
     }
 
     /// The number of the last block of dnodes there was: `dn_maxblkid` of the meta-dnode.
@@ -228,8 +288,7 @@ impl Objset {
             self.features |= UsedFeatures::LARGE_BLOCKS;
         }
         let slot = object % SLOTS_PER_BLOCK;
-        self.change_block(object, txn, |block, _| block.put(slot, Kept::new(dnode)));
-        Ok(())
+        self.change_block(object, txn, |block, _| block.put(slot, Kept::new(dnode)))
     }
 
     /// Frees an object with all its blocks.
@@ -243,8 +302,7 @@ impl Objset {
             let mut dnode = dnode.into_value();
             dnode.blocks.clear(txn);
             drop_spill(&mut dnode, txn);
-        });
-        Ok(())
+        })
     }
 
     /// Changes an object. What `change` does to its blocks must be told to the transaction, as the methods of [`Tree`] do.
@@ -265,13 +323,38 @@ impl Objset {
                 result = Some(change(dnode.make_mut(), txn));
                 block.put(slot, dnode);
             }
-        });
+        })?;
         result.ok_or(Errno::ENOENT)
     }
 
-    /// Says how the block of dnodes around this object is encrypted.
-    pub fn set_dnode_encryption(&mut self, object: u64, encryption: Encryption, txn: &mut Txn) {
-        self.change_block(object, txn, |block, _| block.set_encryption(encryption));
+    /// Says how the block of dnodes around this object is encrypted, as a raw stream has it.
+    ///
+    /// # Errors
+    /// None without a key in the transaction.
+    pub fn set_dnode_encryption(
+        &mut self,
+        object: u64,
+        encryption: Encryption,
+        txn: &mut Txn,
+    ) -> Result<(), Errno> {
+        self.change_block(object, txn, |block, _| block.set_encryption(encryption))
+    }
+
+    /// The bonus buffer of an object, deciphered.
+    ///
+    /// # Errors
+    /// As [`Self::object`]; as [`DnodeBlock::opened`].
+    pub fn bonus(&self, object: u64, key: Option<&DatasetKey>) -> Result<Arc<[u8]>, Errno> {
+        let dnode = self.object(object)?;
+        let block = self.dnodes.get(object / SLOTS_PER_BLOCK).ok_or(Errno::ENOENT)?;
+        match key {
+            Some(key) if block.encryption().is_some() => {
+                let opened = block.opened(key)?;
+                let dnode = opened.get(object % SLOTS_PER_BLOCK).ok_or(Errno::ENOENT)?;
+                Ok(Arc::clone(&dnode.bonus))
+            }
+            _ => Ok(Arc::clone(&dnode.bonus)),
+        }
     }
 
     /// Puts a block into an object, or a hole.
@@ -336,32 +419,34 @@ impl Objset {
         }
         let (number, object_type) = (from / size, dnode.object_type);
         let Some(block) = dnode.blocks.get(number) else { return Ok(()) };
-        let mut plain = block.plain()?.into_owned();
+        let mut plain = block.plain(txn.key())?.into_owned();
         let at = |offset: u64| usize::try_from(offset - number * size).unwrap_or(usize::MAX);
         if let Some(part) = plain.get_mut(at(from)..at(to).min(dnode.block_bytes as usize)) {
             part.fill(0);
         }
-        let block = Block::of_plain(&plain, object_type, txn);
+        let block = Block::of_plain(&plain, object_type, txn)?;
         self.put_block(object, number, block, txn)
     }
 
-    /// The plain content of one block of an object, whole; zeros where there is a hole.
+    /// The plain content of one block of an object that can be read without a key, whole; zeros where there is a hole.
     ///
     /// # Errors
     /// As [`Self::object`] and [`Block::plain`].
     pub fn read_block(&self, object: u64, number: u64) -> Result<Cow<'_, [u8]>, Errno> {
-        let dnode = self.object(object)?;
-        match dnode.blocks.get(number) {
-            Some(block) => block.plain(),
-            None => Ok(Cow::Owned(vec![0; dnode.block_bytes as usize])),
-        }
+        self.object(object)?.read_block(number, None)
     }
 
-    /// Fills `buffer` from `offset` of an object; zeros beyond its end.
+    /// Fills `buffer` from `offset` of an object; zeros beyond its end. The key is that of an encrypted dataset.
     ///
     /// # Errors
     /// As [`Self::object`] and [`Block::plain`].
-    pub fn read(&self, object: u64, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+    pub fn read(
+        &self,
+        object: u64,
+        offset: u64,
+        buffer: &mut [u8],
+        key: Option<&DatasetKey>,
+    ) -> Result<(), Errno> {
         let dnode = self.object(object)?;
         let mut at = offset;
         let mut rest = buffer;
@@ -371,7 +456,7 @@ impl Objset {
             match dnode.blocks.get(number) {
                 None => part.fill(0),
                 Some(block) => {
-                    let plain = block.plain()?;
+                    let plain = block.plain(key)?;
                     let from = plain.get(inside..inside + length).ok_or(Errno::EIO)?;
                     part.copy_from_slice(from);
                 }
@@ -399,22 +484,32 @@ impl Objset {
         Ok(())
     }
 
-    /// Changes the block of dnodes around an object: it, the indirect blocks above and the root are written anew.
+    /// Changes the block of dnodes around an object: it, the indirect blocks above and the root are written anew. Where it is sealed it is opened
+    /// for that, unless a raw stream changes it.
     fn change_block(
         &mut self,
         object: u64,
         txn: &mut Txn,
         change: impl FnOnce(&mut DnodeBlock, &mut Txn),
-    ) {
+    ) -> Result<(), Errno> {
         let number = object / SLOTS_PER_BLOCK;
+        let sealed = self.dnodes.get(number).filter(|block| block.encryption().is_some());
+        let opened = match (sealed, txn.key()) {
+            (Some(block), Some(key)) => Some(block.opened(key)?),
+            _ => None,
+        };
         self.last_block = self.last_block.max(number);
         // Out of its tree it is nobody else's, so that nothing is copied that no snapshot shares.
         let mut block = self.dnodes.take(number).unwrap_or_else(DnodeBlock::new);
         txn.kill(block.birth(), block.space());
+        if let Some(opened) = opened {
+            block = opened;
+        }
         change(&mut block, txn);
         let settled = block.settle(txn);
         self.dnodes.update(number, txn, |_| settled);
         self.touch(txn);
+        Ok(())
     }
 
     /// The root is written anew, with the indirect blocks of dnodes above those that are kept.
@@ -423,9 +518,11 @@ impl Objset {
         let policy = txn.policy();
         let above = META_LEVELS.saturating_sub(self.dnodes.levels());
         let indirect = policy.metadata_space(indirect_bytes(1, META_SHIFT));
-        let root = policy.metadata_space(SECTOR_BYTES);
+        let root_bytes = if policy.encrypted { ENCRYPTED_ROOT_BYTES } else { SECTOR_BYTES };
+        let root = policy.metadata_space(root_bytes);
         self.root_space = (0..above).fold(root, |sum, _| sum.plus(indirect));
         self.birth = txn.txg();
+        self.unsealed |= txn.key().is_some();
         txn.bear(self.root_space);
     }
 

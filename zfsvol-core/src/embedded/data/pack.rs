@@ -44,7 +44,7 @@ pub(super) fn pack(data: &[u8], compression: Compression, embed: bool) -> Packed
 }
 
 /// Decompresses a block.
-pub(super) fn unpack(
+pub(in crate::embedded) fn unpack(
     packed: &[u8],
     compression: Compression,
     logical_bytes: u32,

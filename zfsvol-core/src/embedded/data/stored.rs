@@ -7,13 +7,13 @@
 //! worth nothing after a restart (`field: _`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::kept::Freed;
 use super::tree::LEVELS_MAX;
 use super::{
-    Block, Content, Data, Dnode, DnodeBlock, Encryption, Kept, Leaf, Node, Objset, ObjsetType,
-    Pointer, Space, Tree, UsedFeatures,
+    Block, Content, Data, Dnode, DnodeBlock, Encryption, Kept, Leaf, MetaDnode, Node, Objset,
+    ObjsetType, Pointer, Space, Tree, UsedFeatures,
 };
 use crate::embedded::store::codec::{Malformed, Reader, Writer};
 use crate::stream::{Compression, CryptParams, ObjectType};
@@ -155,15 +155,31 @@ impl KeptLeaf for DnodeBlock {
 
 /// The content of a dataset.
 pub(in crate::embedded) fn put_objset(objset: &Objset, keeper: &mut Keeper<'_>, out: &mut Writer) {
-    let Objset { objset_type, birth, root_space, dnodes, last_block, features, portable_mac } =
-        objset;
+    let Objset {
+        objset_type,
+        birth,
+        root_space,
+        dnodes,
+        last_block,
+        features,
+        meta,
+        portable_mac,
+        unsealed,
+        sealed,
+    } = objset;
     out.number(objset_type.number());
     out.number(*birth);
     put_space(root_space, out);
     put_tree(dnodes, keeper, out);
     out.number(*last_block);
     out.number(features.bits());
+    let MetaDnode { levels, checksum, compression } = meta;
+    out.number(*levels);
+    out.number(*checksum);
+    out.number(compression.0);
     out.option(portable_mac.as_deref(), Writer::bytes);
+    out.flag(*unsealed);
+    out.number(*sealed);
 }
 
 /// The same, read.
@@ -175,7 +191,14 @@ pub(in crate::embedded) fn take_objset(shelf: &Shelf, input: &mut Reader<'_>) ->
         dnodes: take_tree(shelf, input)?,
         last_block: input.number()?,
         features: UsedFeatures::from_bits(input.small()?).ok_or(Malformed)?,
+        meta: MetaDnode {
+            levels: input.small()?,
+            checksum: input.small()?,
+            compression: Compression(input.small()?),
+        },
         portable_mac: input.option(Reader::bytes)?.map(Into::into),
+        unsealed: input.flag()?,
+        sealed: input.number()?,
     })
 }
 
@@ -286,7 +309,14 @@ fn take_children<L: KeptLeaf>(
 }
 
 fn put_node<L: KeptLeaf>(node: &Node<L>, keeper: &mut Keeper<'_>) -> NewValue {
-    let Node { birth, hole, space, children } = node;
+    let Node {
+        birth,
+        hole,
+        space,
+        children,
+        // Reckoned anew when it is asked for.
+        mac: _,
+    } = node;
     let mut out = Writer::new();
     out.raw(&[L::KIND]);
     out.number(*birth);
@@ -300,7 +330,7 @@ fn take_node<L: KeptLeaf>(shelf: &Shelf, input: &mut Reader<'_>) -> Result<Node<
     let (birth, hole, space) = (input.number()?, input.number()?, take_space(input)?);
     let children = take_children(shelf, input)?;
     check_places(&children, 1 << 15)?;
-    let node = Node { birth, hole, space, children };
+    let node = Node { birth, hole, space, children, mac: OnceLock::new() };
     // All that is in a node is at one level.
     let height = height(&node).ok_or(Malformed)?;
     check_depth(&node.children, height - 1)?;
@@ -437,15 +467,16 @@ fn take_block(shelf: &Shelf, input: &mut Reader<'_>) -> Result<Block> {
 }
 
 fn put_encryption(out: &mut Writer, encryption: &Encryption) {
-    let Encryption { crypt, swapped } = encryption;
+    let Encryption { crypt, swapped, readable } = encryption;
     let CryptParams { salt, iv, mac } = crypt;
     out.raw(salt);
     out.raw(iv);
     out.raw(mac);
     out.flag(*swapped);
+    out.flag(*readable);
 }
 
 fn take_encryption(input: &mut Reader<'_>) -> Result<Encryption> {
     let crypt = CryptParams { salt: input.array()?, iv: input.array()?, mac: input.array()? };
-    Ok(Encryption { crypt, swapped: input.flag()? })
+    Ok(Encryption { crypt, swapped: input.flag()?, readable: input.flag()? })
 }

@@ -3,7 +3,10 @@
 //! The shape is ZFS's own (levels, pointers in the dnode, fan-out), because it shows in streams: a hole that covers a whole indirect block
 //! is sent as one, and holes have births. What is kept is sparse: a pointer that was always a hole takes nothing.
 
+use std::sync::OnceLock;
+
 use super::{Kept, Space, Txn};
+use crate::kernel::Errno;
 
 /// The most levels of a tree: `DN_MAX_LEVELS`, with indirect blocks of 4 KiB and data blocks of 512 bytes.
 pub(super) const LEVELS_MAX: u8 = 16;
@@ -64,6 +67,8 @@ pub struct Node<L> {
     /// What it takes, as it was accounted.
     pub(super) space: Space,
     pub(super) children: Children<L>,
+    /// What its pointers say together, where that was asked since the last change: see `seal`.
+    pub(super) mac: OnceLock<[u8; 16]>,
 }
 
 impl<L: Leaf> Node<L> {
@@ -75,6 +80,11 @@ impl<L: Leaf> Node<L> {
     /// Since when the pointers that are not among the [`Self::children`] are holes.
     pub fn hole_birth(&self) -> u64 {
         self.hole
+    }
+
+    /// What its pointers say together, reckoned once.
+    pub(super) fn mac(&self, reckon: impl FnOnce() -> [u8; 16]) -> [u8; 16] {
+        *self.mac.get_or_init(reckon)
     }
 
     fn is_empty(&self) -> bool {
@@ -232,7 +242,8 @@ impl<L: Leaf> Tree<L> {
             self.children = vec![(0, Pointer::Hole(txn.txg()))];
             return;
         }
-        let node = Node { birth: txn.txg(), hole: 0, space: Space::ZERO, children };
+        let mac = OnceLock::new();
+        let node = Node { birth: txn.txg(), hole: 0, space: Space::ZERO, children, mac };
         self.children = vec![(0, settle(node, self.shift, txn))];
     }
 
@@ -269,6 +280,15 @@ impl<L: Leaf> Tree<L> {
     /// Calls `visit` for each block in ascending order, with its number.
     pub fn for_each(&self, mut visit: impl FnMut(u64, &L)) {
         each_in(&self.children, 0, self.shift, &mut visit);
+    }
+
+    /// Changes blocks born in `since` or later in a way that is not accounted, and that their birth does not show.
+    pub(super) fn amend(
+        &mut self,
+        since: u64,
+        mut change: impl FnMut(&mut L) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        amend_in(&mut self.children, since, &mut change)
     }
 
     /// What all its blocks take, indirect ones too.
@@ -387,7 +407,8 @@ fn open<L: Leaf>(pointer: Pointer<L>, txn: &mut Txn) -> Open<L> {
         }
         other => {
             let hole = other.birth();
-            let node = Node { birth: 0, hole, space: Space::ZERO, children: Vec::new() };
+            let (children, mac) = (Vec::new(), OnceLock::new());
+            let node = Node { birth: 0, hole, space: Space::ZERO, children, mac };
             Open { node, hole_before: Some(hole) }
         }
     }
@@ -405,6 +426,7 @@ fn close<L: Leaf>(node: Node<L>, hole_before: Option<u64>, shift: u8, txn: &mut 
 fn settle<L: Leaf>(mut node: Node<L>, shift: u8, txn: &mut Txn) -> Pointer<L> {
     let pointers = u32::try_from(node.children.len()).unwrap_or(u32::MAX);
     node.birth = txn.txg();
+    node.mac = OnceLock::new();
     node.space = txn.policy().metadata_space(indirect_bytes(pointers, shift));
     txn.bear(node.space);
     Pointer::Node(Kept::new(node))
@@ -481,6 +503,25 @@ fn each_in<L: Leaf>(children: &Children<L>, base: u64, shift: u8, visit: &mut im
             Pointer::Node(node) => each_in(&node.children, number << shift, shift, visit),
         }
     }
+}
+
+fn amend_in<L: Leaf>(
+    children: &mut Children<L>,
+    since: u64,
+    change: &mut impl FnMut(&mut L) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    for (_, pointer) in children.iter_mut().filter(|(_, pointer)| pointer.birth() >= since) {
+        match pointer {
+            Pointer::Hole(_) => {}
+            Pointer::Leaf(leaf) => change(leaf)?,
+            Pointer::Node(node) => {
+                let node = node.make_mut();
+                node.mac = OnceLock::new();
+                amend_in(&mut node.children, since, change)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn next_in<L: Leaf>(

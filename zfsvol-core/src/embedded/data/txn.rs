@@ -1,6 +1,8 @@
 //! [`Txn`]: one change to a dataset's content, and [`Policy`]: how its blocks are stored.
 
-use super::{Delta, Space};
+use std::sync::Arc;
+
+use super::{DatasetKey, Delta, Space};
 use crate::stream::Compression;
 
 /// Bytes that the smallest stored block is rounded up to: `SPA_MINBLOCKSIZE`.
@@ -34,7 +36,7 @@ pub struct Policy {
     pub large_blocks: bool,
     /// Whether metadata is compressed with LZ4: the feature `lz4_compress`; LZJB otherwise, as in the crate without the feature `compression`.
     pub lz4: bool,
-    /// Whether the dataset is encrypted: its blocks are never embedded.
+    /// Whether the dataset is encrypted: its blocks are never embedded, and nothing is written to it in plain.
     pub encrypted: bool,
 }
 
@@ -84,6 +86,7 @@ impl Policy {
 pub struct Txn {
     txg: u64,
     policy: Policy,
+    key: Option<Arc<DatasetKey>>,
     delta: Delta,
 }
 
@@ -91,7 +94,20 @@ impl Txn {
     /// A change in transaction group `txg`, which is at least 1 and not below that of an earlier change of the same content.
     #[must_use]
     pub fn new(txg: u64, policy: Policy) -> Self {
-        Self { txg: txg.max(1), policy, delta: Delta::new() }
+        Self { txg: txg.max(1), policy, key: None, delta: Delta::new() }
+    }
+
+    /// With the key of an encrypted dataset. Without it nothing but what a raw stream brings can be written.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<Arc<DatasetKey>>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// The key of an encrypted dataset.
+    #[must_use]
+    pub fn key(&self) -> Option<&DatasetKey> {
+        self.key.as_deref()
     }
 
     /// The transaction group.

@@ -1,6 +1,6 @@
 //! Block devices: object 1 is the data, object 2 says how large it is. OpenZFS 2.3 `module/zfs/zvol.c`, `zvol_create_cb`.
 
-use super::{Delta, Dnode, Objset, ObjsetType, Policy, Txn, zap};
+use super::{DatasetKey, Delta, Dnode, Objset, ObjsetType, Txn, zap};
 use crate::kernel::Errno;
 use crate::stream::ObjectType;
 
@@ -15,9 +15,8 @@ const PROPERTIES_BLOCK_BYTES: u32 = 512;
 
 /// A new zvol of `size` bytes in blocks of `block_bytes`, which the caller has checked. `salt` is any number.
 #[must_use]
-pub fn create(size: u64, block_bytes: u32, salt: u64, txg: u64, policy: Policy) -> (Objset, Delta) {
+pub fn create(size: u64, block_bytes: u32, salt: u64, mut txn: Txn) -> (Objset, Delta) {
     let mut objset = Objset::empty(ObjsetType::Zvol);
-    let mut txn = Txn::new(txg, policy);
     // In an empty objset neither number is taken.
     let _ = objset.claim(ZVOL_OBJECT, Dnode::new(ObjectType::ZVOL, block_bytes), &mut txn);
     let properties = Dnode::new(ObjectType::ZVOL_PROPERTIES, PROPERTIES_BLOCK_BYTES);
@@ -40,14 +39,19 @@ impl Objset {
         self.object(ZVOL_OBJECT).ok().map(|dnode| dnode.block_bytes)
     }
 
-    /// Reads from the block device.
+    /// Reads from the block device. The key is that of an encrypted zvol.
     ///
     /// # Errors
-    /// `EIO` beyond its end, and when a block cannot be decompressed; `EACCES` for ciphertext of a raw stream; `ENOENT` for what is no
-    /// zvol.
-    pub fn read_volume(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+    /// `EIO` beyond its end, and when a block cannot be decompressed or deciphered; `EACCES` for ciphertext without the key; `ENOENT` for what
+    /// is no zvol.
+    pub fn read_volume(
+        &self,
+        offset: u64,
+        buffer: &mut [u8],
+        key: Option<&DatasetKey>,
+    ) -> Result<(), Errno> {
         self.check_range(offset, buffer.len() as u64)?;
-        self.read(ZVOL_OBJECT, offset, buffer)
+        self.read(ZVOL_OBJECT, offset, buffer, key)
     }
 
     /// Writes to the block device.

@@ -6,7 +6,7 @@ use super::pool::Pool;
 use super::space::{Space, signed};
 use super::{Id, Result, Tx};
 use crate::embedded::data::filesystem::{self, FileSystem};
-use crate::embedded::data::{CHECKSUM_FLETCHER_4, Delta, Objset, ObjsetType, Policy, zvol};
+use crate::embedded::data::{CHECKSUM_FLETCHER_4, Delta, Objset, ObjsetType, Policy, Txn, zvol};
 use crate::embedded::quota::OwnerQuotas;
 use crate::stream::Compression;
 
@@ -31,12 +31,7 @@ pub(in crate::embedded) struct Content {
 
 impl Content {
     /// An empty file system.
-    pub(in crate::embedded) fn filesystem(
-        zpl: Zpl,
-        salt: u64,
-        tx: Tx,
-        policy: Policy,
-    ) -> (Self, Delta) {
+    pub(in crate::embedded) fn filesystem(zpl: Zpl, salt: u64, tx: Tx, txn: Txn) -> (Self, Delta) {
         let of = FileSystem {
             version: zpl.version,
             normalization: zpl.normalization,
@@ -45,7 +40,7 @@ impl Content {
             time: tx.now.as_secs(),
             salt,
         };
-        let (objset, delta) = filesystem::create(&of, tx.txg, policy);
+        let (objset, delta) = filesystem::create(&of, txn);
         (Self { objset, zpl: Some(zpl), quotas: Arc::default() }, delta)
     }
 
@@ -67,10 +62,9 @@ impl Content {
         volsize: u64,
         block_bytes: u32,
         salt: u64,
-        txg: u64,
-        policy: Policy,
+        txn: Txn,
     ) -> (Self, Delta) {
-        let (objset, delta) = zvol::create(volsize, block_bytes, salt, txg, policy);
+        let (objset, delta) = zvol::create(volsize, block_bytes, salt, txn);
         (Self { objset, zpl: None, quotas: Arc::default() }, delta)
     }
 

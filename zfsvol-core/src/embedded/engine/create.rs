@@ -3,7 +3,7 @@
 
 use super::account::Room;
 use super::content::Content;
-use super::crypt::Crypt;
+use super::crypt::NewCrypt;
 use super::dataset::{Dataset, Head, Role};
 use super::dir::{Dir, Used};
 use super::pool::Pool;
@@ -22,8 +22,8 @@ const CREATE_BLOCKS: i64 = 6;
 pub(in crate::embedded) struct NewDataset {
     pub(in crate::embedded) content: Content,
     pub(in crate::embedded) delta: Delta,
-    /// Its encryption; a `root` of 0 stands for itself.
-    pub(in crate::embedded) crypt: Option<Crypt>,
+    /// Its encryption.
+    pub(in crate::embedded) crypt: Option<NewCrypt>,
 }
 
 impl Pool {
@@ -65,14 +65,8 @@ impl Pool {
         self.check_parent(parent)?;
         self.check_room(CREATE_BLOCKS, Room::Normal)?;
         let id = self.add_head(Some(parent), tail, new.content, tx)?;
-        if let Some(mut crypt) = new.crypt {
-            let dir = self.dataset(id)?.dir;
-            if crypt.root == 0 {
-                crypt.root = dir;
-                self.keys.insert(dir);
-            }
-            self.dir_mut(dir)?.crypt = Some(Box::new(crypt));
-            self.features.activate("encryption");
+        if let Some(crypt) = new.crypt {
+            self.encrypt(self.dataset(id)?.dir, crypt)?;
         }
         self.account(id, &new.delta)?;
         self.log_internal("create", Some(id), " ".to_owned());
@@ -95,11 +89,8 @@ impl Pool {
         dataset.creation_txg = 1;
         let dir = dataset.dir;
         self.root = dir;
-        if let Some(mut crypt) = new.crypt {
-            crypt.root = dir;
-            self.keys.insert(dir);
-            self.dir_mut(dir)?.crypt = Some(Box::new(crypt));
-            self.features.activate("encryption");
+        if let Some(crypt) = new.crypt {
+            self.encrypt(dir, crypt)?;
         }
         self.account(id, &new.delta)?;
         Ok(id)

@@ -224,7 +224,7 @@ impl Pool {
                 self.count(parent, -1, 0)?;
             }
         }
-        self.keys.remove(&dir);
+        self.keys.remove(dir);
         self.dirs.remove(dir);
         self.datasets.remove(id);
         match too {

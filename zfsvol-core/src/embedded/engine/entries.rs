@@ -54,6 +54,12 @@ impl<T> Entries<T> {
         self.entries.iter().map(|(id, entry)| (*id, entry))
     }
 
+    /// The numbers of those that were changed since the last time, and are there.
+    pub(super) fn changed(&self) -> Vec<Id> {
+        let there = |id: &Id| self.entries.contains_key(id);
+        self.changed.iter().flatten().copied().filter(there).collect()
+    }
+
     /// Those that were changed since the last time, with what they are now; nothing for those that are gone.
     pub(in crate::embedded) fn take_changed(&mut self) -> impl Iterator<Item = (Id, Option<&T>)> {
         let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
@@ -82,6 +88,7 @@ mod tests {
         *entries.get_mut(2).unwrap() = 'b';
         entries.remove(3);
         entries.insert(5, 'c');
+        assert_eq!(entries.changed(), [2, 5]);
         let changed: Vec<_> = entries.take_changed().map(|(id, e)| (id, e.copied())).collect();
         assert_eq!(changed, [(2, Some('b')), (3, None), (5, Some('c'))]);
         assert_eq!(entries.take_changed().count(), 0);

@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(super) use account::Room;
 pub(super) use content::{Content, Zpl};
 pub(super) use create::NewDataset;
-pub(super) use crypt::Crypt;
+pub(super) use crypt::{Crypt, KeyFormat, NewCrypt, UserKey};
 pub(super) use dataset::{Bookmark, BookmarkSpace, Dataset, Hold};
 pub(super) use dir::Dir;
 pub(super) use lookup::{default_number, known};
@@ -60,7 +60,7 @@ pub(super) struct Env {
     pub(super) hostname: String,
     /// All of it is kept in a directory, so changes must be marked.
     pub(super) is_kept: bool,
-    /// GUIDs follow from a seed, so their sequence is kept as well.
+    /// GUIDs and all that is random follow from a seed, so their sequence is kept as well.
     pub(super) is_seeded: bool,
     guids: AtomicU64,
 }
@@ -69,11 +69,26 @@ impl Env {
     pub(super) fn new(
         release: (u32, u32),
         clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
-        seed: u64,
+        seed: Option<u64>,
     ) -> Self {
-        let hostname = super::vdev::hostname();
-        let guids = AtomicU64::new(seed);
-        Self { release, clock, hostname, is_kept: false, is_seeded: false, guids }
+        // Without randomness GUIDs are still unique among themselves.
+        let first = seed.or_else(|| getrandom::u64().ok()).unwrap_or_default();
+        let (hostname, guids) = (super::vdev::hostname(), AtomicU64::new(first));
+        Self { release, clock, hostname, is_kept: false, is_seeded: seed.is_some(), guids }
+    }
+
+    /// Random bytes for keys: the system's, unless all is to follow from a seed.
+    ///
+    /// # Errors
+    /// `EIO` when the system has none.
+    pub(super) fn random(&self, bytes: &mut [u8]) -> Result<()> {
+        if !self.is_seeded {
+            return getrandom::fill(bytes).map_err(|_| Errno::EIO);
+        }
+        for chunk in bytes.chunks_mut(8) {
+            chunk.iter_mut().zip(self.guid().to_le_bytes()).for_each(|(to, from)| *to = from);
+        }
+        Ok(())
     }
 
     /// A number no other thing has. Steps of an odd number, mixed by a permutation (SplitMix64): none comes twice.

@@ -1,8 +1,9 @@
 //! [`Pool`]: the directories and datasets of one pool.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::crypt::Keystore;
 use super::dataset::{Dataset, Head, Role, Snapshot};
 use super::dir::Dir;
 use super::entries::Entries;
@@ -36,8 +37,8 @@ pub(in crate::embedded) struct Pool {
     pub(in crate::embedded) dirs: Entries<Dir>,
     pub(in crate::embedded) datasets: Entries<Dataset>,
     pub(super) next_id: Id,
-    /// Encryption roots whose key is loaded, by directory.
-    pub(in crate::embedded) keys: BTreeSet<Id>,
+    /// The keys of encryption roots that are loaded.
+    pub(in crate::embedded) keys: Keystore,
     /// Scrubs and the like.
     pub(in crate::embedded) activity: Activity,
     pub(in crate::embedded) history: History,
@@ -61,7 +62,7 @@ impl Pool {
             datasets: Entries::new(marks),
             // As in a new pool, where the root's is about that.
             next_id: 32,
-            keys: BTreeSet::new(),
+            keys: Keystore::default(),
             activity: Activity::default(),
             history: History::default(),
             import: Import::default(),
@@ -75,11 +76,6 @@ impl Pool {
     pub(in crate::embedded) fn rename_root(&mut self, name: &str) -> Result<()> {
         self.dir_mut(self.root)?.name = name.into();
         Ok(())
-    }
-
-    /// Forgets every key, as when the pool is exported.
-    pub(in crate::embedded) fn unload_keys(&mut self) {
-        self.keys.clear();
     }
 
     /// Begins a transaction group.

@@ -249,40 +249,6 @@ impl Pool {
         let location = location.unwrap_or_else(|| PropValue::Text("none".into()));
         self.dir_mut(parties.dir)?.props.set("keylocation", PropSource::Local, Some(location));
         self.dir_mut(parties.origin_dir)?.props.set("keylocation", PropSource::None, None);
-        self.change_crypt_root(parties.origin_dir, parties.origin_dir, parties.dir)
-    }
-
-    /// Gives what has the key of one encryption root that of another, from a directory down, clones elsewhere included:
-    /// `spa_keystore_change_key_sync_impl`.
-    ///
-    /// # Errors
-    /// As [`Pool::dir`].
-    pub(in crate::embedded) fn change_crypt_root(
-        &mut self,
-        dir: Id,
-        from: Id,
-        to: Id,
-    ) -> Result<()> {
-        let mut open = vec![(dir, false)];
-        while let Some((id, is_clone)) = open.pop() {
-            let place = self.dir_mut(id)?;
-            if place.name.starts_with(['$', '%']) {
-                continue;
-            }
-            let Some(crypt) = &mut place.crypt else { continue };
-            if !is_clone && (crypt.root != from || place.origin.is_some()) {
-                continue;
-            }
-            crypt.root = to;
-            open.extend(place.children_after(0).map(|child| (child, false)));
-            let head = place.head;
-            let head = self.head(head)?;
-            for snapshot in head.snapshots_after(0) {
-                for clone in &self.snapshot(snapshot)?.clones {
-                    open.push((self.dataset(*clone)?.dir, true));
-                }
-            }
-        }
-        Ok(())
+        self.change_crypt_root(parties.origin_dir, parties.origin_dir, parties.dir, None)
     }
 }

@@ -46,6 +46,7 @@ impl Pool {
     /// # Errors
     /// None that can be.
     pub(in crate::embedded) fn take_snapshot(&mut self, id: Id, name: &str, tx: Tx) -> Result<Id> {
+        self.seal(id)?;
         let snapshot = self.allocate();
         let head = self.dataset_mut(id)?;
         let dir = head.dir;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::content::{Content, Zpl};
-use super::crypt::Crypt;
+use super::crypt::{Crypt, KeyFormat};
 use super::dataset::{Bookmark, BookmarkSpace, Dataset, Head, Hold, Role, Snapshot};
 use super::dir::{Breakdown, Dir};
 use super::entries::Entries;
@@ -19,6 +19,7 @@ use super::transfer::{Resume, Transfer};
 use super::{Env, Id};
 use crate::embedded::activity::Activity;
 use crate::embedded::data::stored::{Keeper, Shelf, put_objset, take_objset};
+use crate::embedded::data::{Suite, WrappedKey};
 use crate::embedded::feature::Enabled;
 use crate::embedded::history::History;
 use crate::embedded::import::Import;
@@ -204,23 +205,36 @@ pub(in crate::embedded) fn take_dir(input: &mut Reader<'_>) -> Result<Dir> {
 }
 
 fn put_crypt(out: &mut Writer, crypt: &Crypt) {
-    let Crypt { root, suite, guid, keyformat, salt, iterations, check } = crypt;
-    for number in [root, suite, guid, keyformat, salt, iterations] {
-        out.number(*number);
+    let Crypt { root, wrapped, format } = crypt;
+    let WrappedKey { suite, guid, version, master, hmac, iv, mac } = wrapped;
+    let KeyFormat { keyformat, salt, iterations } = *format;
+    for number in [*root, suite.number(), *guid, *version, keyformat, salt, iterations] {
+        out.number(number);
     }
-    out.raw(check);
+    for bytes in [&master[..], hmac, iv, mac] {
+        out.raw(bytes);
+    }
 }
 
 fn take_crypt(input: &mut Reader<'_>) -> Result<Crypt> {
-    Ok(Crypt {
-        root: input.number()?,
-        suite: input.number()?,
-        guid: input.number()?,
+    let root = input.number()?;
+    let suite = Suite::from_number(input.number()?).ok_or(Malformed)?;
+    let (guid, version) = (input.number()?, input.number()?);
+    let format = KeyFormat {
         keyformat: input.number()?,
         salt: input.number()?,
         iterations: input.number()?,
-        check: input.array()?,
-    })
+    };
+    let wrapped = WrappedKey {
+        suite,
+        guid,
+        version,
+        master: input.array()?,
+        hmac: input.array()?,
+        iv: input.array()?,
+        mac: input.array()?,
+    };
+    Ok(Crypt { root, wrapped, format })
 }
 
 pub(in crate::embedded) fn put_dataset(
@@ -341,7 +355,6 @@ fn put_transfer(transfer: &Transfer, out: &mut Writer) {
         receiving: _,
         resume,
         redact_snapshots,
-        key_data,
     } = transfer;
     out.option(resume.as_deref(), |out, resume| {
         let Resume {
@@ -362,7 +375,6 @@ fn put_transfer(transfer: &Transfer, out: &mut Writer) {
         out.option(from_redact_snapshots.as_deref(), put_numbers);
     });
     out.option(redact_snapshots.as_deref(), put_numbers);
-    out.option(key_data.as_deref(), Writer::nvlist);
 }
 
 fn take_transfer(input: &mut Reader<'_>) -> Result<Transfer> {
@@ -382,7 +394,6 @@ fn take_transfer(input: &mut Reader<'_>) -> Result<Transfer> {
         receiving: false,
         resume: resume.map(Box::new),
         redact_snapshots: input.option(take_numbers)?.map(Into::into),
-        key_data: input.option(Reader::nvlist)?.map(Arc::new),
     })
 }
 

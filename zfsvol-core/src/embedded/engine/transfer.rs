@@ -8,7 +8,6 @@ use super::space::{Space, signed};
 use super::{Id, Result};
 use crate::embedded::name;
 use crate::kernel::Errno;
-use crate::nvlist::NvList;
 use crate::stream::{ResumeToken, SendFlags};
 use crate::units::{Bytes, Guid};
 
@@ -25,8 +24,6 @@ pub(in crate::embedded) struct Transfer {
     pub(in crate::embedded) resume: Option<Box<Resume>>,
     /// The snapshots it is redacted by, if it came redacted.
     pub(in crate::embedded) redact_snapshots: Option<Arc<[u64]>>,
-    /// The keys of an encrypted dataset, as a raw stream brought them.
-    pub(in crate::embedded) key_data: Option<Arc<NvList>>,
 }
 
 /// How far a receive has got: `ds_resume_*`.
@@ -47,12 +44,7 @@ pub(in crate::embedded) struct Resume {
 impl Transfer {
     /// What a snapshot or clone of a dataset has of it.
     pub(in crate::embedded) fn inherited(&self) -> Self {
-        Self {
-            receiving: false,
-            resume: None,
-            redact_snapshots: self.redact_snapshots.clone(),
-            key_data: self.key_data.clone(),
-        }
+        Self { receiving: false, resume: None, redact_snapshots: self.redact_snapshots.clone() }
     }
 
     /// The token to resume with: `get_receive_resume_token_impl`.
@@ -177,7 +169,6 @@ impl Pool {
             std::mem::swap(&mut old.unique, &mut new.unique);
             std::mem::swap(&mut old.deadlist, &mut new.deadlist);
             old.transfer.redact_snapshots.clone_from(&new.transfer.redact_snapshots);
-            old.transfer.key_data.clone_from(&new.transfer.key_data);
         });
         self.datasets.insert(clone, new);
         outcome?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handler::Request;
 use crate::embedded::data::{Objset, ObjsetType, UsedFeatures};
-use crate::embedded::engine::{Content, Crypt, Id, Pool, Result, Resume, Room, State};
+use crate::embedded::engine::{Content, Id, Pool, Result, Resume, Room, State};
 use crate::embedded::key::CryptParams;
 use crate::embedded::name::RECEIVE_CLONE;
 use crate::kernel::Errno;
@@ -168,7 +168,7 @@ fn existing(
         if encrypted || request.is_raw() {
             return Err(Errno::EINVAL);
         }
-        if params.of_new(pool, parent)?.is_some() && embedded {
+        if params.suite_of_new(pool, parent)?.is_some() && embedded {
             return Err(Errno::EINVAL);
         }
     } else {
@@ -292,7 +292,7 @@ fn new(pool: &mut Pool, request: &Request<'_>, params: &CryptParams) -> Result<T
         None => pool.add_head(Some(parent), tail, content, tx)?,
     };
     if let Some(crypt) = crypt {
-        encrypt(pool, dataset, crypt)?;
+        pool.encrypt(pool.dataset(dataset)?.dir, crypt)?;
     }
     start(pool, request, dataset, origin, true)
 }
@@ -317,18 +317,6 @@ fn check_origin(pool: &Pool, request: &Request<'_>, origin: &str) -> Result<Id> 
     }
     check_redacted(pool, request, id)?;
     Ok(id)
-}
-
-/// A dataset is encrypted; a `root` of 0 stands for itself.
-pub(super) fn encrypt(pool: &mut Pool, dataset: Id, mut crypt: Crypt) -> Result<()> {
-    let dir = pool.dataset(dataset)?.dir;
-    if crypt.root == 0 {
-        crypt.root = dir;
-        pool.keys.insert(dir);
-    }
-    pool.dir_mut(dir)?.crypt = Some(Box::new(crypt));
-    pool.features.activate("encryption");
-    Ok(())
 }
 
 fn empty(request: &Request<'_>) -> Result<Content> {

@@ -47,13 +47,8 @@ pub(super) fn end(
     let taken = pool.dataset_mut(snapshot)?;
     taken.creation_time = request.begin.creation_time;
     taken.guid = request.begin.to_guid.get();
-    if let Some(keys) = &arrived.keys {
-        taken.transfer.key_data = Some(keys.clone());
-        let ivset_guid = keys.get_u64("to_ivset_guid").unwrap_or(0);
-        if ivset_guid != 0 {
-            pool.snapshot_mut(snapshot)?.ivset_guid = ivset_guid;
-        }
-        pool.dataset_mut(head)?.transfer.key_data = Some(keys.clone());
+    if let Some(keys) = arrived.keys.filter(|keys| keys.ivset_guid != 0) {
+        pool.snapshot_mut(snapshot)?.ivset_guid = keys.ivset_guid;
     }
     if target.is_new {
         let dataset = pool.dataset_mut(head)?;
@@ -108,6 +103,9 @@ fn replace(
     let tx = pool.begin();
     for snapshot in newer {
         pool.destroy_snapshot(snapshot, false, tx)?;
+    }
+    if let Some(keys) = &arrived.keys {
+        keys::replace(pool, head, keys)?;
     }
     pool.swap(clone, head)?;
     Ok(head)

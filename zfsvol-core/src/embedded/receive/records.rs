@@ -1,7 +1,8 @@
 //! [`ObjsetReceiver`]: records applied one by one. OpenZFS 2.3 `module/zfs/dmu_recv.c`, `receive_process_record`.
 
 use crate::embedded::data::{
-    Block, Dnode, Encryption, INDIRECT_SHIFT, OBJECTS_END, Objset, SLOTS_PER_BLOCK, Txn, bonus_room,
+    Block, Dnode, Encryption, INDIRECT_SHIFT, OBJECTS_END, Objset, SLOTS_PER_BLOCK, Txn,
+    bonus_room, unpack,
 };
 use crate::kernel::Errno;
 use crate::stream::{
@@ -184,7 +185,7 @@ impl ObjsetReceiver {
             Some(block_bytes) => self.reclaim(objset, record, block_bytes, txn)?,
         }
         if let Some((first, Some(encryption))) = self.range {
-            objset.set_dnode_encryption(first, encryption, txn);
+            objset.set_dnode_encryption(first, encryption, txn)?;
             self.range = Some((first, None));
         }
         let (raw, swapped) = (self.options.raw, self.options.swapped);
@@ -275,7 +276,7 @@ impl ObjsetReceiver {
                 record.object_type == ObjectType::FILE && dnode.object_type == ObjectType::FILE;
             if raw || self.options.full || !is_file || dnode.last_block == 0 {
                 replaced = true;
-            } else if generation(dnode.bonus_type, &dnode.bonus)?
+            } else if generation(dnode.bonus_type, &objset.bonus(record.object, txn.key())?)?
                 == generation(record.bonus_type, bonus)?
             {
                 // The same file, of an increment that sends larger blocks than the stream before.
@@ -363,21 +364,21 @@ impl ObjsetReceiver {
             if self.options.raw {
                 return Err(Errno::EINVAL);
             }
-            let plain = self.plain(record.compression, payload, logical_bytes, object_type, txn)?;
+            let plain = self.plain(record.compression, payload, logical_bytes, object_type)?;
             objset.write(record.object, record.offset, &plain, txn)?;
         } else {
             let block = if self.options.raw {
-                let encryption = self.encryption(record.crypt, record.flags);
+                let encryption = self.encryption(record.crypt, record.flags, object_type);
                 let compression = record.compression;
                 Some(Block::of_encrypted(payload, size, compression, encryption, object_type, txn))
             } else if compressed && record.compression != Compression::OFF {
-                Some(Block::of_compressed(payload, size, record.compression, object_type, txn))
+                Some(Block::of_compressed(payload, size, record.compression, object_type, txn)?)
             } else if self.options.swapped {
                 let mut plain = payload.to_vec();
                 super::swap::swap(record.object_type, &mut plain);
-                Block::of_plain(&plain, object_type, txn)
+                Block::of_plain(&plain, object_type, txn)?
             } else {
-                Block::of_plain(payload, object_type, txn)
+                Block::of_plain(payload, object_type, txn)?
             };
             objset.put_block(record.object, number, block, txn)?;
         }
@@ -392,11 +393,9 @@ impl ObjsetReceiver {
         payload: &[u8],
         logical_bytes: u32,
         object_type: ObjectType,
-        txn: &Txn,
     ) -> Result<Vec<u8>, Errno> {
         if !matches!(compression, Compression::NONE | Compression::OFF) {
-            let block = Block::of_compressed(payload, logical_bytes, compression, object_type, txn);
-            return Ok(block.plain()?.into_owned());
+            return unpack(payload, compression, logical_bytes);
         }
         let mut plain = payload.to_vec();
         if self.options.swapped {
@@ -457,11 +456,11 @@ impl ObjsetReceiver {
         objset.object(record.object).map_err(|_| Errno::EINVAL)?;
         self.note(record.object);
         let block = if raw {
-            let encryption = self.encryption(record.crypt, record.flags);
+            let encryption = self.encryption(record.crypt, record.flags, ObjectType::SA);
             let compression = record.compression;
             Some(Block::of_encrypted(payload, length, compression, encryption, ObjectType::SA, txn))
         } else {
-            Block::of_plain(payload, ObjectType::SA, txn)
+            Block::of_plain(payload, ObjectType::SA, txn)?
         };
         objset.put_spill(record.object, block, txn)
     }
@@ -499,12 +498,14 @@ impl ObjsetReceiver {
         }
         self.note(record.first);
         // It is noted with the first object, so that a block without objects stays a hole.
-        self.range = Some((record.first, Some(self.encryption(record.crypt, record.flags))));
+        let encryption = self.encryption(record.crypt, record.flags, ObjectType::SA);
+        self.range = Some((record.first, Some(encryption)));
         Ok(())
     }
 
-    fn encryption(&self, crypt: CryptParams, flags: u8) -> Encryption {
-        Encryption { crypt, swapped: (flags & RAW_SWAPPED != 0) ^ self.options.swapped }
+    fn encryption(&self, crypt: CryptParams, flags: u8, object_type: ObjectType) -> Encryption {
+        let swapped = (flags & RAW_SWAPPED != 0) ^ self.options.swapped;
+        Encryption { crypt, swapped, readable: !object_type.is_encrypted() }
     }
 }
 

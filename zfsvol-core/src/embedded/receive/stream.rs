@@ -1,17 +1,15 @@
 //! The records of a stream, as they come: OpenZFS 2.3 `module/zfs/dmu_recv.c`, dmu_recv_stream.
 
 use std::io::{Cursor, Read};
-use std::sync::Arc;
 
 use super::begin::Target;
 use super::handler::Request;
-use super::keys;
+use super::keys::{self, Keys};
 use super::{ObjsetReceiver, ReceiverOptions};
 use crate::embedded::Shared;
 use crate::embedded::data::{Objset, Txn};
 use crate::embedded::engine::{Pool, Result, State};
 use crate::kernel::Errno;
-use crate::nvlist::NvList;
 use crate::stream::{Problem, RECORD_BYTES, Record, StreamError, StreamReader};
 
 /// How much of a stream becomes one transaction group, in bytes and in records.
@@ -21,7 +19,7 @@ const BATCH_RECORDS: usize = 4096;
 /// A stream that has come to its end.
 pub(super) struct Arrived {
     /// The keys of a raw stream, to be put in place with the rest.
-    pub(super) keys: Option<Arc<NvList>>,
+    pub(super) keys: Option<Keys>,
 }
 
 /// Takes the stream; `came` is what was read of it before. What has come is kept as far as it goes, also when there is an error.
@@ -78,6 +76,7 @@ fn errno_of(error: &StreamError) -> Errno {
 struct Batch<'a> {
     shared: &'a Shared,
     target: &'a Target,
+    raw: bool,
     receiver: ObjsetReceiver,
     objset: Objset,
     txn: Option<Txn>,
@@ -96,6 +95,7 @@ impl<'a> Batch<'a> {
         Ok(Self {
             shared,
             target,
+            raw: request.is_raw(),
             receiver: ObjsetReceiver::new(ReceiverOptions::of(&request.begin, request.swapped)),
             objset,
             txn: None,
@@ -107,7 +107,7 @@ impl<'a> Batch<'a> {
     }
 
     fn apply(&mut self, record: &Record, payload: &[u8], end: u64) -> Result<()> {
-        let txn = Self::begin(&mut self.txn, self.shared, self.target)?;
+        let txn = Self::begin(&mut self.txn, self.shared, self.target, self.raw)?;
         self.receiver.apply(&mut self.objset, record, payload, txn)?;
         // The begin record itself is not counted: it was read by another.
         self.received = self.before + end.saturating_sub(RECORD_BYTES as u64);
@@ -120,7 +120,7 @@ impl<'a> Batch<'a> {
     }
 
     fn free_the_rest(&mut self) -> Result<()> {
-        let txn = Self::begin(&mut self.txn, self.shared, self.target)?;
+        let txn = Self::begin(&mut self.txn, self.shared, self.target, self.raw)?;
         self.receiver.free_the_rest(&mut self.objset, txn)
     }
 
@@ -129,6 +129,7 @@ impl<'a> Batch<'a> {
         txn: &'t mut Option<Txn>,
         shared: &Shared,
         target: &Target,
+        raw: bool,
     ) -> Result<&'t mut Txn> {
         match txn {
             Some(txn) => Ok(txn),
@@ -136,8 +137,12 @@ impl<'a> Batch<'a> {
                 let mut state = shared.write();
                 let pool = pool_mut(&mut state, target)?;
                 let tx = pool.begin();
-                let policy = pool.policy(target.dataset)?;
-                Ok(txn.insert(Txn::new(tx.txg, policy)))
+                // What is raw is kept as it comes.
+                let new = match raw {
+                    true => Txn::new(tx.txg, pool.policy(target.dataset)?),
+                    false => pool.txn(target.dataset, tx.txg)?,
+                };
+                Ok(txn.insert(new))
             }
         }
     }

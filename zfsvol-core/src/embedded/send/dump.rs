@@ -1,13 +1,14 @@
 //! Makes records of what is to be sent. OpenZFS 2.3 `module/zfs/dmu_send.c`, `do_dump` and what it calls.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::walk::{Kind, Range, SPILL_BLOCK};
 use super::{Progress, Source};
 use crate::embedded::data::{
     Block, CHECKSUM_FLETCHER_4, CHECKSUM_OFF, Content, Dnode, DnodeBlock, Encryption,
-    LARGE_BLOCK_FROM, SLOTS_PER_BLOCK, bonus_room,
+    LARGE_BLOCK_FROM, SLOTS_PER_BLOCK,
 };
 use crate::kernel::Errno;
 use crate::nvlist::ByteOrder;
@@ -37,6 +38,8 @@ pub(super) struct Dumper<'a, W> {
     pub(super) resume: (u64, u64),
     /// A record that may still become longer.
     pending: Option<Record>,
+    /// The block of dnodes whose bonus buffers were deciphered last, by its first object.
+    opened: Option<(u64, DnodeBlock)>,
 }
 
 enum Output<W> {
@@ -53,7 +56,7 @@ impl<'a, W: io::Write> Dumper<'a, W> {
         progress: &'a Progress,
     ) -> Self {
         let output = Output::Stream(Box::new(StreamWriter::new(output)));
-        Self { source, features, output, progress, resume: (0, 0), pending: None }
+        Self { source, features, output, progress, resume: (0, 0), pending: None, opened: None }
     }
 
     pub(super) fn to_measure(
@@ -62,7 +65,7 @@ impl<'a, W: io::Write> Dumper<'a, W> {
         progress: &'a Progress,
     ) -> Self {
         let output = Output::Measure;
-        Self { source, features, output, progress, resume: (0, 0), pending: None }
+        Self { source, features, output, progress, resume: (0, 0), pending: None, opened: None }
     }
 
     pub(super) fn features(&self) -> StreamFeatures {
@@ -147,9 +150,10 @@ impl<'a, W: io::Write> Dumper<'a, W> {
             to_guid: self.guid(),
             ..Object::default()
         };
-        let mut bonus = dnode.bonus.to_vec();
+        let raw = self.features.contains(StreamFeatures::RAW);
+        let mut bonus = self.bonus(object, dnode, block)?.to_vec();
         bonus.resize(dnode.bonus_bytes.next_multiple_of(8) as usize, 0);
-        if self.features.contains(StreamFeatures::RAW) {
+        if raw {
             record.flags |= swapped(block.encryption());
             record.last_block = dnode.last_block;
             record.indirect_shift = dnode.indirect_shift();
@@ -157,7 +161,7 @@ impl<'a, W: io::Write> Dumper<'a, W> {
             record.block_pointers = dnode.blocks.roots();
             if dnode.bonus_bytes > 0 {
                 // All of the room for a bonus buffer is encrypted together.
-                record.raw_bonus_bytes = raw_bonus_bytes(dnode);
+                record.raw_bonus_bytes = dnode.bonus_area();
                 bonus = dnode.bonus.to_vec();
                 bonus.resize(record.raw_bonus_bytes as usize, 0);
             }
@@ -167,6 +171,31 @@ impl<'a, W: io::Write> Dumper<'a, W> {
         }
         self.record(&Record::Object(record), &bonus)?;
         self.free(object, dnode.end(), u64::MAX)
+    }
+
+    /// The bonus buffer as it goes into the stream: deciphered unless that is raw.
+    fn bonus(
+        &mut self,
+        object: u64,
+        dnode: &Dnode,
+        block: &DnodeBlock,
+    ) -> Result<Arc<[u8]>, Errno> {
+        let secret = block.encryption().is_some()
+            && dnode.bonus_bytes != 0
+            && dnode.bonus_type.is_encrypted();
+        let raw = self.features.contains(StreamFeatures::RAW);
+        if raw || !secret || matches!(self.output, Output::Measure) {
+            return Ok(Arc::clone(&dnode.bonus));
+        }
+        let first = object - object % SLOTS_PER_BLOCK;
+        if self.opened.as_ref().is_none_or(|(opened, _)| *opened != first) {
+            let key = self.source.key.as_ref().ok_or(Errno::EACCES)?;
+            self.opened = Some((first, block.opened(key)?));
+        }
+        let opened = self.opened.iter().flat_map(|(_, block)| block.dnodes());
+        let found =
+            opened.filter(|(slot, _)| first + slot == object).map(|(_, dnode)| dnode).next();
+        Ok(Arc::clone(&found.ok_or(Errno::EIO)?.bonus))
     }
 
     fn object_range(&mut self, number: u64, block: &DnodeBlock) -> Result<(), Errno> {
@@ -227,22 +256,25 @@ impl<'a, W: io::Write> Dumper<'a, W> {
             record.compression = block.compression;
             record.compressed_bytes = block.physical_bytes().into();
         }
-        if let Content::Encrypted(_, encryption) = &block.content {
+        let encryption = block.encryption();
+        if let Some(encryption) = encryption.filter(|_| raw) {
             record.crypt = encryption.crypt;
             record.flags |= swapped(Some(encryption));
         }
-        if !block.is_embedded() {
+        if !block.is_embedded() && (raw || encryption.is_none()) {
             record.checksum_type = block.checksum;
             record.flags |= u8::from(STRONG.contains(&block.checksum)) * STRONG_CHECKSUM;
             record.key = self.key(block);
         }
-        if raw || as_stored {
-            match &block.content {
-                Content::Stored(data) | Content::Embedded(data) | Content::Encrypted(data, _) => {
-                    let data = data.clone();
-                    return self.record(&Record::Write(record), &data);
-                }
-            }
+        if raw {
+            let (Content::Stored(data) | Content::Embedded(data) | Content::Encrypted(data, _)) =
+                &block.content;
+            let data = data.clone();
+            return self.record(&Record::Write(record), &data);
+        }
+        if as_stored {
+            let data = self.compressed(block)?;
+            return self.record(&Record::Write(record), &data);
         }
         let plain = self.plain(block)?;
         self.record(&Record::Write(record), &plain)
@@ -410,7 +442,15 @@ impl<'a, W: io::Write> Dumper<'a, W> {
     fn plain(&self, block: &Block) -> Result<Vec<u8>, Errno> {
         match self.output {
             Output::Measure => Ok(vec![0; block.logical_bytes as usize]),
-            Output::Stream(_) => Ok(block.plain()?.into_owned()),
+            Output::Stream(_) => Ok(block.plain(self.source.key.as_deref())?.into_owned()),
+        }
+    }
+
+    /// The same, still compressed.
+    fn compressed(&self, block: &Block) -> Result<Vec<u8>, Errno> {
+        match self.output {
+            Output::Measure => Ok(vec![0; block.physical_bytes() as usize]),
+            Output::Stream(_) => Ok(block.compressed(self.source.key.as_deref())?.into_owned()),
         }
     }
 
@@ -445,13 +485,6 @@ impl<'a, W: io::Write> Dumper<'a, W> {
             _ => Errno::EINVAL,
         })
     }
-}
-
-/// How much of a dnode is bonus buffer and encrypted as one: what pointers and a spill pointer leave. `DN_MAX_BONUS_LEN`.
-fn raw_bonus_bytes(dnode: &Dnode) -> u32 {
-    let pointers =
-        u32::from(dnode.blocks.roots().saturating_sub(1)) + u32::from(dnode.spill.is_some());
-    bonus_room(dnode.slots).saturating_sub(pointers * 128)
 }
 
 /// Half of a block's own checksum gives way to what authenticates it. OpenZFS 2.3 `module/zfs/zio_checksum.c`,

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::redact::{RedactionList, redactions};
 use super::{Origin, Progress, SendOptions, Source, measure, write};
-use crate::embedded::data::Objset;
+use crate::embedded::data::{INDIRECT_SHIFT, Objset, SLOTS_PER_BLOCK};
 use crate::embedded::engine::{Bookmark, Dataset, Id, Pool, Result, Room, Space, State, unsigned};
 use crate::embedded::name::{NAME_BYTES, RECEIVE_CLONE, is_bookmark};
 use crate::embedded::{Shared, bookmark, descriptor, space};
 use crate::kernel::{Cmd, Errno};
-use crate::nvlist::NvList;
+use crate::nvlist::{NvList, Value};
 use crate::stream::{RECORD_BYTES, SendFlags};
 
 /// How much is written at once: what a pipe holds.
@@ -256,7 +256,12 @@ fn prepare(state: &mut State, request: &Request<'_>) -> Result<Job> {
     if is_head && (dataset.long_holds > 0 || dataset.inconsistent && !saved) {
         return Err(Errno::EBUSY);
     }
+    if pool.is_key_loaded(dataset.dir)? {
+        // What is not a snapshot has perhaps changed since the last.
+        pool.seal(to)?;
+    }
     let mut source = source_of(pool, to, request.to, is_head)?;
+    let dataset = pool.dataset(to)?;
     if saved {
         let resume = dataset.transfer.resume.as_ref().ok_or(Errno::ENOENT)?;
         source.begin_guid = Some(resume.to_guid);
@@ -272,8 +277,10 @@ fn prepare(state: &mut State, request: &Request<'_>) -> Result<Job> {
     if let Some(from) = request.from {
         source.from = Some(origin_of(pool, to, request.to, from)?);
     }
-    if raw && pool.dir_of(to)?.crypt.is_some() {
-        source.key_data = Some(key_data(pool, to, request.from)?);
+    if raw {
+        source.key_data = key_data(pool, to, request.from)?;
+    } else {
+        source.key = pool.data_key(dataset.dir)?;
     }
     let resume = Some(request.resume).filter(|resume| *resume != (0, 0));
     let (embedded_data, lz4) =
@@ -422,14 +429,10 @@ fn check_redaction(pool: &Pool, name: &str, full: &str, guids: &[u64]) -> Result
     Ok((head, mark))
 }
 
-/// The keys of an encrypted dataset as they came, with what of them is of this snapshot: `dsl_crypto_populate_key_nvlist`.
-///
-/// # Errors
-/// `ENOTSUP` for a dataset that was encrypted here: nothing is enciphered in memory, so there is nothing to be sent as it is.
-fn key_data(pool: &Pool, to: Id, from: Option<&str>) -> Result<NvList> {
+/// The keys of an encrypted dataset, and what of its content vouches for it: `dsl_crypto_populate_key_nvlist`.
+fn key_data(pool: &Pool, to: Id, from: Option<&str>) -> Result<Option<NvList>> {
     let dataset = pool.dataset(to)?;
-    let came = dataset.transfer.key_data.as_deref().ok_or(Errno::ENOTSUP)?;
-    let mut list = came.clone();
+    let Some(crypt) = &pool.dir(dataset.dir)?.crypt else { return Ok(None) };
     let objset = &dataset.content.objset;
     let from_ivset = match from {
         None => 0,
@@ -437,10 +440,30 @@ fn key_data(pool: &Pool, to: Id, from: Option<&str>) -> Result<NvList> {
         Some(from) => bookmark::find(pool, from)?.0.ivset_guid,
     };
     let to_ivset = dataset.as_snapshot().map_or(0, |snapshot| snapshot.ivset_guid);
-    if let Some(mac) = objset.portable_mac() {
-        list.insert("portable_mac", crate::nvlist::Value::Uint8Array(mac.to_vec()));
-    }
-    list.insert("mdn_maxblkid", objset.last_dnode_block());
-    list.insert("to_ivset_guid", to_ivset).insert("from_ivset_guid", from_ivset);
-    Ok(list)
+    let bytes = |bytes: &[u8]| Value::Uint8Array(bytes.to_vec());
+    // Of the user's key, what its root says.
+    let root = pool.dir(crypt.root)?.crypt.as_ref().unwrap_or(crypt);
+    let (wrapped, format, meta) = (&crypt.wrapped, root.format, objset.meta());
+    let mut list = NvList::new();
+    list.insert("DSL_CRYPTO_SUITE", wrapped.suite.number())
+        .insert("DSL_CRYPTO_GUID", wrapped.guid)
+        .insert("DSL_CRYPTO_VERSION", wrapped.version)
+        .insert("DSL_CRYPTO_MASTER_KEY_1", bytes(&wrapped.master))
+        .insert("DSL_CRYPTO_HMAC_KEY_1", bytes(&wrapped.hmac))
+        .insert("DSL_CRYPTO_IV", bytes(&wrapped.iv))
+        .insert("DSL_CRYPTO_MAC", bytes(&wrapped.mac))
+        .insert("portable_mac", bytes(objset.portable_mac().ok_or(Errno::EIO)?))
+        .insert("keyformat", format.keyformat)
+        .insert("pbkdf2iters", format.iterations)
+        .insert("pbkdf2salt", format.salt)
+        .insert("mdn_checksum", u64::from(meta.checksum))
+        .insert("mdn_compress", u64::from(meta.compression.0))
+        .insert("mdn_nlevels", u64::from(meta.levels))
+        .insert("mdn_blksz", SLOTS_PER_BLOCK * 512)
+        .insert("mdn_indblkshift", u64::from(INDIRECT_SHIFT))
+        .insert("mdn_nblkptr", u64::from(objset.dnodes().roots()))
+        .insert("mdn_maxblkid", objset.last_dnode_block())
+        .insert("to_ivset_guid", to_ivset)
+        .insert("from_ivset_guid", from_ivset);
+    Ok(Some(list))
 }

@@ -10,9 +10,10 @@ mod redact;
 mod walk;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::data::{Objset, ObjsetType, UsedFeatures, zap};
+use super::data::{DatasetKey, Objset, ObjsetType, UsedFeatures, zap};
 use crate::kernel::Errno;
 use crate::nvlist::NvList;
 use crate::stream::{
@@ -80,6 +81,8 @@ pub struct Source {
     pub redact: Option<Vec<Redaction>>,
     /// The keys of an encrypted dataset, as they go into a raw stream. `None` for a dataset that is not encrypted.
     pub key_data: Option<NvList>,
+    /// What the blocks of an encrypted dataset are deciphered with, for a stream that is not raw.
+    pub key: Option<Arc<DatasetKey>>,
 }
 
 impl Source {
@@ -97,6 +100,7 @@ impl Source {
             redact_snapshots: None,
             redact: None,
             key_data: None,
+            key: None,
         }
     }
 }
@@ -198,7 +202,7 @@ fn features(source: &Source, options: &SendOptions) -> Result<StreamFeatures, Er
     use StreamFeatures as F;
     let used = source.objset.features();
     let raw = options.flags.contains(SendFlags::RAW);
-    let encrypted = source.key_data.is_some();
+    let encrypted = source.key_data.is_some() || source.key.is_some();
     let mut features = F::empty();
     if source.objset.objset_type() == ObjsetType::FileSystem {
         features.set(F::SPILL, version(&source.objset) >= VERSION_WITH_ATTRIBUTES);
@@ -208,7 +212,7 @@ fn features(source: &Source, options: &SendOptions) -> Result<StreamFeatures, Er
     let embed = raw || options.flags.contains(SendFlags::EMBED);
     features.set(F::EMBED_DATA, embed && !encrypted && options.embedded_data);
     features.set(F::COMPRESSED, raw || options.flags.contains(SendFlags::COMPRESS));
-    features.set(F::RAW, raw && encrypted);
+    features.set(F::RAW, raw && source.key_data.is_some());
     let packed = F::COMPRESSED | F::RAW;
     features.set(F::LZ4, features.intersects(packed | F::EMBED_DATA) && options.lz4);
     features.set(F::ZSTD, features.intersects(packed) && used.contains(UsedFeatures::ZSTD));

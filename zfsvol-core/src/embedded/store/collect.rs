@@ -88,6 +88,7 @@ struct Collector<'a> {
 impl Collector<'_> {
     /// What was changed of a pool; all of it if nothing is kept yet.
     fn add(&mut self, name: &str, place: Place, pool: &mut Pool) -> Result<(), Malformed> {
+        pool.seal_changed().map_err(|_| Malformed)?;
         if self.record(name, place, pool)? {
             self.add_all(pool)?;
             // All of it is written.

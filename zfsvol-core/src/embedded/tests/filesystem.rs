@@ -6,7 +6,8 @@ use crate::embedded::data::zap::{FatEntry, fat};
 
 fn create(ashift: u8) -> Objset {
     let of = FileSystem { version: 5, time: 1_700_000_000, salt: 7, ..FileSystem::default() };
-    let (objset, delta) = filesystem::create(&of, 9, Policy { ashift, ..Policy::default() });
+    let (objset, delta) =
+        filesystem::create(&of, Txn::new(9, Policy { ashift, ..Policy::default() }));
     assert_eq!(delta.born().minus(delta.killed_space()), objset.space());
     objset
 }

@@ -13,6 +13,7 @@ use crate::stream::{
     StreamReader, Write, codec,
 };
 
+mod crypt;
 mod filesystem;
 mod hostile;
 mod streams;

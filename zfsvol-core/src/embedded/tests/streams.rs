@@ -149,7 +149,7 @@ fn send(source: &Source, options: &SendOptions) -> Vec<u8> {
     output
 }
 
-const RELEASES: [&str; 3] = ["2.1", "2.3", "2.4"];
+pub(super) const RELEASES: [&str; 3] = ["2.1", "2.3", "2.4"];
 
 #[test]
 fn what_is_received_and_sent_again_is_what_it_was() {

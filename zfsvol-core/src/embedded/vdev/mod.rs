@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_device_is_used_in_whole_metaslabs() {
-        let env = Env::new((2, 3), Box::new(SystemTime::now), 1);
+        let env = Env::new((2, 3), Box::new(SystemTime::now), Some(1));
         let layout = Layout::in_memory(&env, 1, 128 << 20).unwrap();
         assert_eq!(layout.usable() % (4 << 20), 0);
         assert!(layout.usable() > 110 << 20 && layout.usable() < 124 << 20);
@@ -470,7 +470,7 @@ mod tests {
 
     #[test]
     fn parity_is_taken_off_what_can_be_used() {
-        let env = Env::new((2, 3), Box::new(SystemTime::now), 1);
+        let env = Env::new((2, 3), Box::new(SystemTime::now), Some(1));
         let leaf = |n: u64| {
             let mut leaf = NvList::new();
             leaf.insert("type", "file").insert("path", format!("memory{n}"));

@@ -14,7 +14,7 @@ fn policy() -> Policy {
 }
 
 fn block(fill: u8, txn: &Txn) -> Block {
-    Block::of_plain(&[fill; 512], ObjectType::ZVOL, txn).unwrap()
+    Block::of_plain(&[fill; 512], ObjectType::ZVOL, txn).unwrap().unwrap()
 }
 
 /// What happens to a tree: written, written with zeros, freed.
@@ -43,7 +43,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn contents(tree: &Tree<Block>) -> BTreeMap<u64, u8> {
     let mut found = BTreeMap::new();
     tree.for_each(|number, block| {
-        found.insert(number, block.plain().unwrap()[0]);
+        found.insert(number, block.plain(None).unwrap()[0]);
     });
     found
 }
@@ -157,6 +157,6 @@ fn objects_come_and_go() {
     let left = first.born().minus(first.killed_space()).plus(second.born());
     assert_eq!(left.minus(second.killed_space()), objset.space());
     let mut found = [0; 4];
-    snapshot.read(64, 10_000, &mut found).unwrap();
+    snapshot.read(64, 10_000, &mut found, None).unwrap();
     assert_eq!(&found, b"here");
 }

@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn a_zvol_is_an_array_of_bytes(steps in steps(), number in 2_u8..16) {
         let policy = Policy { ashift: 9, compression: Compression(number), ..Policy::default() };
-        let (mut objset, delta) = zvol::create(SIZE, 8192, 1, 1, policy);
+        let (mut objset, delta) = zvol::create(SIZE, 8192, 1, Txn::new(1, policy));
         let mut space = delta.born().minus(delta.killed_space());
         let mut model = vec![0; index(SIZE)];
         for (txg, step) in (2_u64..).zip(steps) {
@@ -75,7 +75,7 @@ proptest! {
             prop_assert_eq!(space, objset.space());
             for (objset, model) in [(&objset, &model), (&before.0, &before.1)] {
                 let mut found = vec![1; model.len()];
-                objset.read_volume(0, &mut found).unwrap();
+                objset.read_volume(0, &mut found, None).unwrap();
                 prop_assert!(&found == model);
                 prop_assert_eq!(objset.volume_size(), Some(model.len() as u64));
             }
@@ -87,7 +87,7 @@ proptest! {
 fn a_new_zvol_takes_what_it_takes_on_openzfs() {
     for (ashift, used) in [(9, 12 << 10), (12, 56 << 10)] {
         let policy = Policy { ashift, ..Policy::default() };
-        let (objset, delta) = zvol::create(1 << 30, 16 << 10, 1, 1, policy);
+        let (objset, delta) = zvol::create(1 << 30, 16 << 10, 1, Txn::new(1, policy));
         assert_eq!(delta.born().minus(delta.killed_space()).used, used, "ashift {ashift}");
         assert_eq!(objset.space().used, used);
     }
@@ -96,16 +96,16 @@ fn a_new_zvol_takes_what_it_takes_on_openzfs() {
 #[test]
 fn what_is_beyond_the_end_is_refused() {
     use crate::kernel::Errno;
-    let (mut objset, _) = zvol::create(64 << 10, 8192, 1, 1, Policy::default());
+    let (mut objset, _) = zvol::create(64 << 10, 8192, 1, Txn::new(1, Policy::default()));
     let mut txn = Txn::new(2, Policy::default());
     assert_eq!(objset.write_volume((64 << 10) - 1, &[1, 2], &mut txn), Err(Errno::EIO));
-    assert_eq!(objset.read_volume(u64::MAX, &mut [0]), Err(Errno::EIO));
+    assert_eq!(objset.read_volume(u64::MAX, &mut [0], None), Err(Errno::EIO));
     assert!(txn.finish().is_empty());
 }
 
 #[test]
 fn zeros_take_no_space_where_blocks_are_compressed() {
-    let (mut objset, delta) = zvol::create(1 << 30, 8192, 1, 1, Policy::default());
+    let (mut objset, delta) = zvol::create(1 << 30, 8192, 1, Txn::new(1, Policy::default()));
     let mut txn = Txn::new(2, Policy::default());
     objset.write_volume(0, &[0; 65536], &mut txn).unwrap();
     assert_eq!(objset.space(), delta.born().minus(delta.killed_space()));
