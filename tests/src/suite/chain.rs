@@ -11,7 +11,7 @@ use zfsvol_core::embedded::{Embedded, Release};
 use zfsvol_core::name::EntityName;
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::stream::{Record, ResumeToken, SendFlags, StreamReader};
-use zfsvol_core::zfs::{Create, Key, MountOptions, ReceiveOptions, SendOptions};
+use zfsvol_core::zfs::{Create, Key, KeyChange, MountOptions, ReceiveOptions, SendOptions};
 use zfsvol_core::{Bytes, DatasetName, ErrorKind, SnapshotName, Zfs};
 
 use crate::{Case, Need, World, case, command, volume};
@@ -30,7 +30,14 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(Need::RealModule)
             .needs(Need::Root),
         case(a_file_system_goes_there_and_back).needs(Need::RealModule).needs(Need::Root),
-        case(an_encrypted_volume_goes_there_and_back_as_it_is).needs(Need::RealModule),
+        case(an_encrypted_volume_goes_there_and_back_as_it_is),
+        case(an_encrypted_volume_made_in_process_is_opened_and_written_here_and_comes_back),
+        case(an_encrypted_volume_is_opened_and_written_in_process_and_comes_back),
+        case(an_encrypted_volume_goes_from_a_bookmark_and_is_resumed_as_it_is),
+        case(an_encrypted_clone_and_changed_keys_go_there_as_they_are),
+        case(an_encrypted_file_system_is_opened_where_it_comes)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
         case(the_zfs_command_reads_the_token_of_a_kernel_in_process).needs(Need::Commands),
     ]
 }
@@ -428,6 +435,206 @@ fn an_encrypted_volume_goes_there_and_back_as_it_is(world: &World) {
     transfer(&other, &at(&middle, "two"), &increment, zfs, &at(&back, "two"));
     zfs.load_key(&back, &key).expect("the same key");
     assert_same((zfs, &source), (zfs, &back));
+    // In between it can be read, with that key alone.
+    let error = other.load_key(&middle, &Key::raw([8; 32])).expect_err("another key");
+    assert_eq!(error.kind(), ErrorKind::WrongKey, "{error}");
+    other.load_key(&middle, &key).expect("the same key");
+    assert_same((zfs, &source), (&other, &middle));
+}
+
+fn raw_since(base: &SnapshotName) -> SendOptions {
+    SendOptions::since(base.clone()).flags(SendFlags::RAW)
+}
+
+fn raw() -> SendOptions {
+    SendOptions::full().flags(SendFlags::RAW)
+}
+
+/// How blocks are enciphered, with what kind of key.
+fn secrets() -> Vec<(&'static str, &'static str, Key)> {
+    vec![
+        ("aes-256-gcm", "lz4", Key::raw([9; 32])),
+        ("aes-128-gcm", "off", Key::hex(&"a5".repeat(32)).expect("a key")),
+        ("aes-192-gcm", "zstd", Key::passphrase("correct horse").expect("a key")),
+        ("aes-256-ccm", "gzip", Key::raw([3; 32])),
+        ("aes-128-ccm", "off", Key::raw([4; 32])),
+        ("aes-192-ccm", "lz4", Key::raw([5; 32])),
+    ]
+}
+
+fn secret(suite: &str, compression: &str, key: &Key) -> Create {
+    let mut properties = set(&[("encryption", suite), ("compression", compression)]);
+    if format!("{key:?}") == "Key(passphrase)" {
+        // Few rounds: what is tested is not how long they take.
+        properties = properties.with("pbkdf2iters", 100_000u64).expect("a property");
+    }
+    Create::zvol(SIZE).properties(&properties).key(key.clone())
+}
+
+/// Sends a volume raw from one kernel to the other, has it opened and written there, and sends what was written back.
+fn there_raw_and_back(
+    (from, source): (&Zfs, &DatasetName),
+    (to, copy): (&Zfs, &DatasetName),
+    create: &Create,
+    key: &Key,
+) {
+    from.create(source, create).expect("an encrypted zvol");
+    fill(from, source, 1);
+    let one = volume::snapshot(from, source, "one");
+    transfer(from, &one, &raw(), to, &at(copy, "one"));
+    volume::write(from, source, 512 << 10, &volume::noise(2, 900_000));
+    volume::write(from, source, 3 << 20, &[0; 65536]);
+    let two = volume::snapshot(from, source, "two");
+    // Without its key it is sent all the same.
+    from.unload_key(source).expect("closed");
+    transfer(from, &two, &raw_since(&one), to, &at(copy, "two"));
+    let error = to.send(&at(copy, "two"), &SendOptions::full()).expect_err("no key");
+    assert_eq!(error.kind(), ErrorKind::KeyNotLoaded, "{error}");
+    let error = to.load_key(copy, &Key::raw([8; 32])).expect_err("another key");
+    assert!(matches!(error.kind(), ErrorKind::WrongKey | ErrorKind::Invalid), "{error}");
+    to.load_key(copy, key).expect("the same key");
+    from.load_key(source, key).expect("the same key");
+    assert_same((from, source), (to, copy));
+    volume::write(to, copy, 1 << 20, &volume::noise(3, 300_000));
+    volume::write(to, copy, 100, b"a part of a block");
+    let three = volume::snapshot(to, copy, "three");
+    to.unload_key(copy).expect("closed");
+    transfer(to, &three, &raw_since(&at(copy, "two")), from, &at(source, "three"));
+    to.load_key(copy, key).expect("the same key");
+    assert_same((from, source), (to, copy));
+    // And on from there.
+    volume::write(from, source, 2 << 20, &volume::noise(5, 200_000));
+    let four = volume::snapshot(from, source, "four");
+    transfer(from, &four, &raw_since(&at(source, "three")), to, &at(copy, "four"));
+    assert_same((from, source), (to, copy));
+}
+
+fn an_encrypted_volume_made_in_process_is_opened_and_written_here_and_comes_back(world: &World) {
+    let other = other(world);
+    for (suite, compression, key) in secrets() {
+        let (source, copy) = (there(suite), here(world, suite));
+        let create = secret(suite, compression, &key);
+        there_raw_and_back((&other, &source), (world.zfs(), &copy), &create, &key);
+    }
+}
+
+fn an_encrypted_volume_is_opened_and_written_in_process_and_comes_back(world: &World) {
+    let other = other(world);
+    for (suite, compression, key) in secrets() {
+        let (source, copy) = (here(world, suite), there(suite));
+        let create = secret(suite, compression, &key);
+        there_raw_and_back((world.zfs(), &source), (&other, &copy), &create, &key);
+    }
+}
+
+fn an_encrypted_volume_goes_from_a_bookmark_and_is_resumed_as_it_is(world: &World) {
+    let (zfs, other, key) = (world.zfs(), other(world), Key::raw([9; 32]));
+    let (source, copy, back) = (there("secret"), here(world, "secret"), there("back"));
+    other.create(&source, &secret("aes-256-gcm", "lz4", &key)).expect("an encrypted zvol");
+    fill(&other, &source, 1);
+    let one = volume::snapshot(&other, &source, "one");
+    let full = stream(&other, &one, &raw());
+    let to = at(&copy, "one");
+    let token = interrupt(zfs, &to, &full[..full.len() / 2]);
+    resume(&other, &token, zfs, &to);
+    // The same snapshot is the same stream each time, and the rest from where it stopped.
+    assert!(full == stream(&other, &one, &raw()), "the same bytes");
+    let mark = source.bookmark("one").expect("a name");
+    other.bookmark(&[(mark.clone(), EntityName::from(one))]).expect("bookmarked");
+    volume::write(&other, &source, 2 << 20, &volume::noise(6, 500_000));
+    let two = volume::snapshot(&other, &source, "two");
+    let since = SendOptions::since(mark).flags(SendFlags::RAW);
+    transfer(&other, &two, &since, zfs, &at(&copy, "two"));
+    zfs.load_key(&copy, &key).expect("the same key");
+    assert_same((&other, &source), (zfs, &copy));
+    // And back, in another place.
+    let full = stream(zfs, &at(&copy, "two"), &raw());
+    let to = at(&back, "two");
+    let token = interrupt(&other, &to, &full[..full.len() / 3]);
+    resume(zfs, &token, &other, &to);
+    other.load_key(&back, &key).expect("the same key");
+    assert_same((zfs, &copy), (&other, &back));
+    // Not raw it goes with its key, and is plain where it comes.
+    let plain = here(world, "plain");
+    let flags = SendFlags::COMPRESS | SendFlags::EMBED | SendFlags::LARGE_BLOCK;
+    transfer(&other, &two, &SendOptions::full().flags(flags), zfs, &at(&plain, "two"));
+    assert_same((&other, &source), (zfs, &plain));
+}
+
+fn an_encrypted_clone_and_changed_keys_go_there_as_they_are(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let (old, new) = (Key::raw([9; 32]), Key::raw([10; 32]));
+    let (source, clone) = (there("secret"), there("clone"));
+    let (copy, clone_copy) = (here(world, "secret"), here(world, "clone"));
+    other.create(&source, &secret("aes-256-gcm", "lz4", &old)).expect("an encrypted zvol");
+    fill(&other, &source, 1);
+    let one = volume::snapshot(&other, &source, "one");
+    transfer(&other, &one, &raw(), zfs, &at(&copy, "one"));
+    other.create_clone(&clone, &one, &PropertySet::new()).expect("a clone");
+    volume::write(&other, &clone, 0, &volume::noise(5, 300_000));
+    let changed = volume::snapshot(&other, &clone, "changed");
+    let options = ReceiveOptions::new().origin(at(&copy, "one"));
+    let mut receive = zfs.receive(&at(&clone_copy, "changed"), &options).expect("a receive");
+    receive.write_all(&stream(&other, &changed, &raw_since(&one))).expect("taken");
+    receive.finish().expect("received");
+    zfs.load_key(&copy, &old).expect("the same key");
+    assert_same((&other, &clone), (zfs, &clone_copy));
+    assert_same((&other, &source), (zfs, &copy));
+    zfs.unload_key(&copy).expect("closed");
+    // Another key for the same data: what was sent before stays, and is opened by the new one when that has come.
+    other.change_key(&source, &KeyChange::New(new.clone()), &PropertySet::new()).expect("changed");
+    assert_same((&other, &clone), (&other, &clone));
+    volume::write(&other, &source, 0, &volume::noise(7, 100_000));
+    let two = volume::snapshot(&other, &source, "two");
+    transfer(&other, &two, &raw_since(&one), zfs, &at(&copy, "two"));
+    let error = zfs.load_key(&copy, &old).expect_err("the key before");
+    assert_eq!(error.kind(), ErrorKind::WrongKey, "{error}");
+    zfs.load_key(&copy, &new).expect("the new key");
+    assert_same((&other, &source), (zfs, &copy));
+    assert_same((&other, &clone), (zfs, &clone_copy));
+}
+
+fn an_encrypted_file_system_is_opened_where_it_comes(world: &World) {
+    let (zfs, other, key) = (world.zfs(), other(world), Key::raw([9; 32]));
+    // One made here, with attributes that spill and dnodes of several sizes; written again after it was there.
+    let source = here(world, "files");
+    let properties = set(&[("xattr", "sa"), ("dnodesize", "auto"), ("compression", "lz4")]);
+    let create = Create::filesystem().properties(&properties).key(key.clone());
+    zfs.create(&source, &create).expect("an encrypted file system");
+    let folder = mounted(world, &source);
+    for number in 0..300 {
+        fs::write(folder.join(number.to_string()), volume::noise(number, 2000)).expect("written");
+    }
+    let one = volume::snapshot(zfs, &source, "one");
+    fs::remove_file(folder.join("7")).expect("removed");
+    fs::write(folder.join("8"), b"another text").expect("written");
+    let two = volume::snapshot(zfs, &source, "two");
+    let before = tree(&folder);
+    let (middle, back, plain) = (there("files"), here(world, "back"), here(world, "plain"));
+    transfer(zfs, &one, &raw(), &other, &at(&middle, "one"));
+    transfer(zfs, &two, &raw_since(&one), &other, &at(&middle, "two"));
+    other.load_key(&middle, &key).expect("the same key");
+    // Deciphered in process, bonus buffers and all.
+    transfer(&other, &at(&middle, "two"), &SendOptions::full(), zfs, &at(&plain, "two"));
+    assert_eq!(tree(&mounted(world, &plain)), before);
+    transfer(&other, &at(&middle, "two"), &raw(), zfs, &at(&back, "two"));
+    zfs.load_key(&back, &key).expect("the same key");
+    assert_eq!(tree(&mounted(world, &back)), before);
+    // And one that is enciphered in process: the root directory, and what was plain elsewhere.
+    let empty = there("empty");
+    other.create(&empty, &Create::filesystem().key(key.clone())).expect("an encrypted one");
+    let first = volume::snapshot(&other, &empty, "first");
+    let empty_copy = here(world, "empty");
+    transfer(&other, &first, &raw(), zfs, &at(&empty_copy, "first"));
+    zfs.load_key(&empty_copy, &key).expect("the same key");
+    let folder = mounted(world, &empty_copy);
+    fs::write(folder.join("file"), b"text").expect("written");
+    let before = tree(&folder);
+    let second = volume::snapshot(zfs, &empty_copy, "second");
+    transfer(zfs, &second, &raw_since(&at(&empty_copy, "first")), &other, &at(&empty, "second"));
+    let again = here(world, "again");
+    transfer(&other, &at(&empty, "second"), &SendOptions::full(), zfs, &at(&again, "second"));
+    assert_eq!(tree(&mounted(world, &again)), before);
 }
 
 fn the_zfs_command_reads_the_token_of_a_kernel_in_process(world: &World) {

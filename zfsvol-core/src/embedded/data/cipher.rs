@@ -91,6 +91,14 @@ impl Suite {
         }
     }
 
+    /// What keys of this suite are wrapped with: the same mode, and all of the user's key, which is always one of 256 bits.
+    fn wrapping(self) -> Self {
+        match self {
+            Self::Aes128Ccm | Self::Aes192Ccm | Self::Aes256Ccm => Self::Aes256Ccm,
+            Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm => Self::Aes256Gcm,
+        }
+    }
+
     /// What enciphers with a key of at least [`Self::key_bytes`].
     fn cipher(self, key: &[u8]) -> Result<Box<dyn Cipher>, Errno> {
         fn boxed<C: Cipher + KeyInit + 'static>(key: &[u8]) -> Result<Box<dyn Cipher>, Errno> {
@@ -174,7 +182,7 @@ impl WrappedKey {
         both.extend_from_slice(self.master.get(..length).ok_or(Errno::EIO)?);
         both.extend_from_slice(&self.hmac);
         let aad = wrapping_aad(self.suite, self.guid, self.version);
-        let cipher = self.suite.cipher(wrapping)?;
+        let cipher = self.suite.wrapping().cipher(wrapping)?;
         cipher.open(&self.iv, &aad, &mut both, &self.mac).ok_or(Errno::EACCES)?;
         let (master, hmac) = both.split_at_checked(length).ok_or(Errno::EIO)?;
         DatasetKey::new(self.suite, self.guid, self.version, master, hmac, random)
@@ -234,7 +242,7 @@ impl DatasetKey {
         let (mut salt, mut first_iv) = ([0; SALT_BYTES], [0; IV_BYTES]);
         random(&mut salt)?;
         random(&mut first_iv)?;
-        let current = suite.cipher(&*derive(suite, &*kept, salt)?)?;
+        let current = suite.cipher(&*derive(suite, &kept, salt)?)?;
         let used = AtomicU64::new(0);
         Ok(Self { suite, guid, version, master: kept, hmac, salt, current, first_iv, used })
     }
@@ -261,7 +269,7 @@ impl DatasetKey {
         let mut iv = [0; IV_BYTES];
         random(&mut iv)?;
         let (suite, guid, version) = (self.suite, self.guid, self.version);
-        let cipher = suite.cipher(wrapping)?;
+        let cipher = suite.wrapping().cipher(wrapping)?;
         let aad = wrapping_aad(suite, guid, version);
         let mac = cipher.seal(&iv, &aad, &mut both).ok_or(Errno::EIO)?;
         let (mut master, mut hmac) = ([0; KEY_BYTES], [0; HMAC_KEY_BYTES]);
@@ -291,7 +299,7 @@ impl DatasetKey {
         let cipher = if crypt.salt == self.salt {
             &*self.current
         } else {
-            other = self.suite.cipher(&*derive(self.suite, &*self.master, crypt.salt)?)?;
+            other = self.suite.cipher(&*derive(self.suite, &self.master, crypt.salt)?)?;
             &*other
         };
         cipher.open(&crypt.iv, aad, data, &crypt.mac).ok_or(Errno::EIO)

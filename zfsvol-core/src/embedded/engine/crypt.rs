@@ -1,5 +1,6 @@
 //! [`Crypt`]: how a dataset is encrypted, and [`Keystore`]: the keys that are loaded.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -229,9 +230,9 @@ impl Pool {
             self.seal(self.dir(*dir)?.head)?;
             let Some((user_key, _)) = rewrap else { continue };
             let Some(key) = self.data_key(*dir)? else { continue };
-            if !wrapped.contains_key(&key.guid()) {
+            if let Entry::Vacant(place) = wrapped.entry(key.guid()) {
                 let random = |bytes: &mut [u8]| self.env.random(bytes);
-                wrapped.insert(key.guid(), key.wrap(user_key, &random)?);
+                place.insert(key.wrap(user_key, &random)?);
             }
         }
         for dir in dirs {
