@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -58,6 +58,12 @@ struct Loaded {
     opened: Mutex<BTreeMap<u64, Arc<DatasetKey>>>,
 }
 
+impl Loaded {
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<DatasetKey>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Keystore {
     pub(in crate::embedded) fn contains(&self, root: Id) -> bool {
         self.0.contains_key(&root)
@@ -74,6 +80,13 @@ impl Keystore {
 
     pub(in crate::embedded) fn remove(&mut self, root: Id) {
         self.0.remove(&root);
+    }
+
+    /// Keeps a key at hand that the key of an encryption root opens.
+    fn keep_opened(&self, root: Id, key: Arc<DatasetKey>) {
+        if let Some(loaded) = self.0.get(&root) {
+            loaded.opened().insert(key.guid(), key);
+        }
     }
 
     /// The key of an encryption root.
@@ -99,6 +112,7 @@ impl Pool {
             crypt.root = dir;
             self.keys.insert(dir, user_key);
         }
+        self.keys.keep_opened(crypt.root, new.key);
         self.dir_mut(dir)?.crypt = Some(Box::new(crypt));
         self.features.activate("encryption");
         Ok(())
@@ -120,7 +134,7 @@ impl Pool {
     pub(in crate::embedded) fn data_key(&self, dir: Id) -> Result<Option<Arc<DatasetKey>>> {
         let Some(crypt) = &self.dir(dir)?.crypt else { return Ok(None) };
         let loaded = self.keys.0.get(&crypt.root).ok_or(Errno::EACCES)?;
-        let mut opened = loaded.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = loaded.opened();
         if let Some(key) = opened.get(&crypt.wrapped.guid) {
             return Ok(Some(Arc::clone(key)));
         }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod encrypted;
 mod faults;
 mod reopen;
 
@@ -151,9 +152,10 @@ fn picture(zfs: &Zfs) -> String {
     for pool in zfs.pool_names().unwrap() {
         writeln!(picture, "{pool} {:?}", zfs.pool_properties(&pool).unwrap()).unwrap();
         writeln!(picture, "  {:?}", zfs.pool_status(&pool).unwrap()).unwrap();
-        // Looking leaves its traces as well.
+        // Looking leaves its traces as well, and so do keys that are loaded to look.
         let history = zfs.pool_history(&pool).map(|entry| format!("{entry:?}"));
-        for entry in history.filter(|entry| !entry.contains("channel_program")) {
+        let traces = ["channel_program", "load-key"];
+        for entry in history.filter(|entry| !traces.iter().any(|trace| entry.contains(trace))) {
             writeln!(picture, "  {entry}").unwrap();
         }
     }
