@@ -25,8 +25,6 @@ pub enum Need {
     Before(u32, u32),
     /// A kernel that runs any channel program. The one in the process runs those of the library only.
     AnyProgram,
-    /// What the kernel under test does not do yet, in words.
-    NotYet(&'static str),
     /// A machine at native speed: under emulation the case would take many minutes and show nothing else.
     Speed,
 }

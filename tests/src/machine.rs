@@ -103,7 +103,6 @@ impl Machine {
             Need::Speed => {
                 lack(!self.emulated, true, "takes too long on an emulated processor".into())
             }
-            Need::NotYet(reason) => lack(false, true, format!("not yet: {reason}")),
             Need::Root => lack(self.root, false, "needs root".into()),
             Need::Commands => lack(
                 command::is_there("zfs") && command::is_there("zpool"),

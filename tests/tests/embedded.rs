@@ -1,8 +1,7 @@
 //! The suite on the kernel in this process: every case whose needs it meets, with no root and no OpenZFS.
 //!
-//! `cargo test -p zfsvol-tests --test embedded -- snapshot::` runs one area; `ZFSVOL_EMBEDDED=2.4` imitates another release, and
-//! `ZFSVOL_EMBEDDED_ALL=1` runs what is not done yet as well. `ZFSVOL_EMBEDDED_DIR=/some/new/directory` runs it on a kernel whose state is kept
-//! there; at the end that is opened again, and must be what it was.
+//! `cargo test -p zfsvol-tests --test embedded -- snapshot::` runs one area; `ZFSVOL_EMBEDDED=2.4` imitates another release.
+//! `ZFSVOL_EMBEDDED_DIR=/some/new/directory` runs it on a kernel whose state is kept there; at the end that is opened again, and must be what it was.
 
 #![expect(clippy::expect_used, reason = "a test asserts")]
 
@@ -15,10 +14,7 @@ use zfsvol_core::Zfs;
 use zfsvol_core::embedded::{Embedded, Release};
 use zfsvol_core::zfs::List;
 use zfsvol_tests::runner::{self, Rules};
-use zfsvol_tests::{Case, Machine, Need, suite};
-
-/// What the embedded kernel is to do and does not yet: areas, or cases of them, with the reason.
-const NOT_YET: &[(&str, &str)] = &[];
+use zfsvol_tests::{Machine, suite};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -30,8 +26,7 @@ fn main() -> ExitCode {
     let kernel = open().expect("the directory is new, or of this release");
     let machine = Machine::embedded(Zfs::new(kernel.clone()));
     let rules = Rules::from_environment(&machine);
-    let cases = suite::all().into_iter().map(marked).collect();
-    let outcome = runner::run(arguments, machine, rules, cases);
+    let outcome = runner::run(arguments, machine, rules, suite::all());
     if directory.is_some() {
         let before = names(&Zfs::new(kernel));
         let kernel = open().expect("what the suite has left opens");
@@ -44,15 +39,6 @@ fn main() -> ExitCode {
 fn names(zfs: &Zfs) -> Vec<String> {
     let datasets = zfs.list_all(&List::all_pools()).expect("it can be listed");
     datasets.iter().map(|dataset| format!("{} {}", dataset.name, dataset.guid)).collect()
-}
-
-/// The case, and what is missing for it.
-fn marked(case: Case) -> Case {
-    let missing = NOT_YET.iter().find(|(prefix, _)| case.name().starts_with(prefix));
-    match missing.filter(|_| env::var("ZFSVOL_EMBEDDED_ALL").as_deref() != Ok("1")) {
-        Some((_, reason)) => case.needs(Need::NotYet(reason)),
-        None => case,
-    }
 }
 
 fn release() -> Release {
