@@ -69,8 +69,8 @@ deny: ## licences, bans and advisories of the dependencies, if cargo-deny is ins
 unit: tools ## unit, doc and C tests, and whether generated files are up to date: no kernel, no root
 	$(CARGO) test --workspace
 
-# Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --sample N, --twice N, --seed N.
-crashpoints: tools ## everything that moves a volume, interrupted at every point: two writers, lost data and leftovers are counted
+# Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --only ioctls|messages|frames, --sample N, --twice N, --seed N.
+crashpoints: tools ## everything that moves a volume, interrupted at every ioctl, message and frame: two writers, lost data and leftovers are counted
 	$(CARGO) run -q --release -p zfsvol-tests --bin crashpoints -- --twice 2000 $(CRASHPOINTS)
 
 # A sample: each call of the module waits for a transaction group to be written.

@@ -7,6 +7,7 @@ fn whoever_dies_there_is_one_writer_and_nothing_is_lost() {
     let options = Options {
         on_module: false,
         filter: String::new(),
+        only: None,
         sample: Some(200),
         twice: 50,
         seed: 5,

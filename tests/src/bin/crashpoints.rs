@@ -1,6 +1,6 @@
 //! Interrupts everything that moves a volume at every point, puts it right, and says how often that failed: never, if it is to succeed.
 //!
-//! `crashpoints [--module] [--sample N] [--twice N] [--seed N] [--threads N] [SCENARIO]`
+//! `crashpoints [--module] [--only ioctls|messages|frames] [--sample N] [--twice N] [--seed N] [--threads N] [SCENARIO]`
 //!
 //! `crashpoints power-cut DISK DISK` goes on until the power is cut, and `crashpoints power-back N` checks that what it had said is there.
 
@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use zfsvol_tests::crash::{self, Options, power};
+use zfsvol_tests::crash::{self, Class, Options, power};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +70,7 @@ fn options() -> Result<Options, String> {
     let mut options = Options {
         on_module: false,
         filter: String::new(),
+        only: None,
         sample: None,
         twice: 0,
         seed: 1,
@@ -79,6 +80,7 @@ fn options() -> Result<Options, String> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--module" => options.on_module = true,
+            "--only" => options.only = Some(class(arguments.next().as_deref())?),
             "--sample" => options.sample = Some(number(&argument, arguments.next())?),
             "--twice" => options.twice = number(&argument, arguments.next())?,
             "--seed" => options.seed = number(&argument, arguments.next())?,
@@ -88,6 +90,15 @@ fn options() -> Result<Options, String> {
         }
     }
     Ok(options)
+}
+
+fn class(text: Option<&str>) -> Result<Class, String> {
+    match text {
+        Some("ioctls") => Ok(Class::Ioctl),
+        Some("messages") => Ok(Class::Message),
+        Some("frames") => Ok(Class::Frame),
+        _ => Err("--only needs ioctls, messages or frames".to_owned()),
+    }
 }
 
 fn number<T: FromStr>(of: &str, text: Option<String>) -> Result<T, String> {

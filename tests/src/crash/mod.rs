@@ -1,7 +1,8 @@
 //! Crash enumeration: everything that moves a volume is interrupted at every point, put right, and done again.
 //!
 //! Two nodes are two processes with a connection between them. One of them dies before or after each of its ioctls, or in the middle of a
-//! stream; or a message is lost on its way there or back. Programs go on writing where they can. Then the processes are started again, both nodes
+//! stream; or a message is lost on its way there or back. The same over connections that carry the protocol's frames: one of the two dies, or the connection is
+//! lost, before and after each of them. Programs go on writing where they can. Then the processes are started again, both nodes
 //! or only one recover, in either order, and what was interrupted is done again. After every step it is checked that at most one copy can be
 //! written at an epoch, that epochs only grow, and that nothing that was written is missing; and at the end that nothing is left over.
 //!
@@ -11,11 +12,13 @@
 //! | `stage.rs` | the two nodes, what was written, and what each copy has of it |
 //! | `mortal.rs` | a process that dies |
 //! | `wire.rs` | a connection on which messages are lost |
+//! | `frames.rs` | connections as they are in earnest, which end at any frame |
 //! | `check.rs` | what must be true |
 //! | `ground.rs` | the kernels below |
 //! | `power.rs` | the same with the power cut, on real OpenZFS |
 
 mod check;
+mod frames;
 mod ground;
 mod mortal;
 pub mod power;
@@ -30,8 +33,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use zfsvol_core::Result;
+use zfsvol_core::volume::peer::Direction;
 
 use check::{Finding, FindingKind, Seen};
+use frames::AtFrame;
 use ground::Ground;
 pub use report::Report;
 use scenario::{Scenario, push_by_owner, recover_side};
@@ -52,6 +57,21 @@ enum Point {
     },
     /// Something happens to the connection.
     Wire(Mishap),
+    /// A process dies, or the connection is lost, at a frame of the protocol.
+    Frame(AtFrame),
+}
+
+/// The points by what they are at, and the runs in which somebody dies twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A process dies at one of its ioctls.
+    Ioctl,
+    /// A message is lost, or a stream breaks off.
+    Message,
+    /// A process dies, or the connection is lost, at a frame of the protocol.
+    Frame,
+    /// Any of these, and a process dies again while it is put right.
+    Twice,
 }
 
 /// Who recovers, in which order.
@@ -69,6 +89,17 @@ struct Run {
     second: Option<Point>,
 }
 
+impl Run {
+    fn class(&self) -> Class {
+        match self.point {
+            _ if self.second.is_some() => Class::Twice,
+            Point::Ioctl { .. } => Class::Ioctl,
+            Point::Wire(_) => Class::Message,
+            Point::Frame(_) => Class::Frame,
+        }
+    }
+}
+
 /// What to try.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -76,6 +107,8 @@ pub struct Options {
     pub on_module: bool,
     /// Only scenarios whose name contains this.
     pub filter: String,
+    /// Only points at this.
+    pub only: Option<Class>,
     /// At most so many runs, chosen by the seed; everything if there is no limit.
     pub sample: Option<usize>,
     /// So many more runs in which somebody dies a second time, while what happened is put right.
@@ -100,7 +133,9 @@ pub fn run(options: &Options) -> Result<Report> {
             }
         }
     }
-    let points = runs.len();
+    runs.retain(|run: &Run| options.only.is_none_or(|only| only == run.class()));
+    let mut report = Report::default();
+    runs.iter().for_each(|run| report.expect(run.class()));
     let mut chance = Chance(options.seed);
     let mut again = Vec::new();
     if !runs.is_empty() {
@@ -112,9 +147,10 @@ pub fn run(options: &Options) -> Result<Report> {
     if let Some(most) = options.sample {
         chance.choose(&mut runs, most);
     }
-    runs.extend(again);
     let threads = if options.on_module { 1 } else { options.threads };
-    let report = try_all(&ground, &runs, threads, Report::of(points));
+    again.iter().for_each(|run| report.expect(run.class()));
+    runs.extend(again);
+    let report = try_all(&ground, &runs, threads, report);
     ground.close();
     Ok(report)
 }
@@ -149,19 +185,55 @@ fn runs_of(ground: &Ground, scenario: usize, kind: Kind) -> Vec<Run> {
             }
         }
     }
+    points.extend(at_frames(ground, what, kind));
     let orders = 0..ORDERS.len();
     let with_orders =
         |point| orders.clone().map(move |order| Run { scenario, kind, point, order, second: None });
     points.into_iter().flat_map(with_orders).collect()
 }
 
+/// What can happen at the frames of a scenario: it is done once more, over connections.
+fn at_frames(ground: &Ground, what: &Scenario, kind: Kind) -> Vec<Point> {
+    let places = ground.places();
+    let mut stage = Stage::new(places.clone(), kind);
+    what.prepare(&mut stage);
+    stage.talk_in_frames();
+    stage.arm(None);
+    what.act(&stage).unwrap_or_else(|error| panic!("{} of {kind:?}: {error}", what.name));
+    stage.hang_up();
+    let frames = stage.frames();
+    drop(stage);
+    ground.clear(&places);
+    let mut points = Vec::new();
+    for side in Side::BOTH {
+        for direction in [Direction::Sent, Direction::Received] {
+            for nth in 1..=frames[side as usize][direction as usize] {
+                for (after, dies) in [(false, false), (true, false), (false, true), (true, true)] {
+                    // Who dies when a frame has come did nothing yet because of it.
+                    if !(direction == Direction::Received && after && dies) {
+                        points.push(Point::Frame(AtFrame { side, direction, nth, after, dies }));
+                    }
+                }
+            }
+        }
+    }
+    points
+}
+
 /// The same run, in which somebody dies again while the first recovers.
 fn twice(run: Run, chance: &mut Chance) -> Run {
-    /// A recovery has hardly more ioctls; where it has fewer nobody dies.
+    /// A recovery has hardly more ioctls, and frames; where it has fewer nobody dies.
     const CALLS_MAX: usize = 40;
-    let side = Side::BOTH[chance.below(2)];
-    let nth = chance.below(CALLS_MAX) as u64 + 1;
-    Run { second: Some(Point::Ioctl { side, nth, after: chance.below(2) == 1 }), ..run }
+    const FRAMES_MAX: usize = 12;
+    let (side, after) = (Side::BOTH[chance.below(2)], chance.below(2) == 1);
+    let second = if run.class() == Class::Frame && chance.below(2) == 1 {
+        let direction = [Direction::Sent, Direction::Received][chance.below(2)];
+        let nth = chance.below(FRAMES_MAX) as u64 + 1;
+        Point::Frame(AtFrame { side, direction, nth, after, dies: chance.below(2) == 1 })
+    } else {
+        Point::Ioctl { side, nth: chance.below(CALLS_MAX) as u64 + 1, after }
+    };
+    Run { second: Some(second), ..run }
 }
 
 fn try_all(ground: &Ground, runs: &[Run], threads: usize, report: Report) -> Report {
@@ -171,9 +243,10 @@ fn try_all(ground: &Ground, runs: &[Run], threads: usize, report: Report) -> Rep
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
                 while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let finding = try_one(ground, run);
+                    let outcome = try_one(ground, run);
                     let what = (scenario::ALL[run.scenario].name, run.kind);
-                    report.lock().expect("not poisoned").add(what, &told(run), finding);
+                    let mut report = report.lock().expect("not poisoned");
+                    report.add(run.class(), what, &told(run), outcome);
                 }
             });
         }
@@ -188,12 +261,20 @@ fn told(run: &Run) -> String {
     format!("{name} {kind:?}: {point:?}{second}, recovered {:?}", ORDERS[*order])
 }
 
-/// One run. What is wrong with it, if anything is.
-fn try_one(ground: &Ground, run: &Run) -> Option<Finding> {
+/// What came of a run: whether its point was reached, and what is wrong, if anything is.
+#[derive(Debug)]
+struct Outcome {
+    is_reached: bool,
+    finding: Option<Finding>,
+}
+
+/// One run.
+fn try_one(ground: &Ground, run: &Run) -> Outcome {
     let places = ground.places();
+    let mut is_reached = false;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut stage = Stage::new(places.clone(), run.kind);
-        play(&mut stage, run)
+        play(&mut stage, run, &mut is_reached)
     }));
     let finding = match outcome {
         Ok(outcome) => outcome.err(),
@@ -204,19 +285,24 @@ fn try_one(ground: &Ground, run: &Run) -> Option<Finding> {
         }
     };
     ground.clear(&places);
-    finding
+    Outcome { is_reached, finding }
 }
 
-fn play(stage: &mut Stage, run: &Run) -> Result<(), Finding> {
+fn play(stage: &mut Stage, run: &Run, is_reached: &mut bool) -> Result<(), Finding> {
     let scenario = &scenario::ALL[run.scenario];
     let seen = &mut Seen::default();
     scenario.prepare(stage);
     owe(stage, scenario);
     check::always(stage, scenario, seen)?;
 
+    if matches!(run.point, Point::Frame(_)) {
+        stage.talk_in_frames();
+    }
     stage.arm(Some(run.point));
     // How it ended does not matter: what is on disk does.
     let _interrupted = scenario.act(stage);
+    stage.hang_up();
+    *is_reached = stage.is_past(run.point);
     check::always(stage, scenario, seen)?;
     go_on_writing(stage);
     if let Some(second) = run.second {
@@ -225,6 +311,7 @@ fn play(stage: &mut Stage, run: &Run) -> Result<(), Finding> {
         for side in ORDERS[run.order] {
             let _interrupted = recover_side(stage, *side);
         }
+        stage.hang_up();
         check::always(stage, scenario, seen)?;
     }
     stage.restart();

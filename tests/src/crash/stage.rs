@@ -13,6 +13,7 @@ use zfsvol_core::zfs::{Destroy, List, ReceiveOptions};
 use zfsvol_core::{Bytes, DatasetName, Zfs};
 
 use super::Point;
+use super::frames::{Frames, Line};
 use super::ground::Place;
 use super::mortal::{Death, Life, Mortal};
 use super::wire::{Link, Wire};
@@ -90,6 +91,9 @@ pub(super) struct Stage {
     /// Each node as the other sees it.
     links: [Arc<dyn Peer>; 2],
     wire: Wire,
+    frames: Frames,
+    /// Whether they talk over connections, and not by calls.
+    over_frames: bool,
     /// The nodes as somebody sees them who never dies.
     eyes: [Node; 2],
     writes: u64,
@@ -109,7 +113,7 @@ impl Stage {
         let nodes =
             Side::BOTH.map(|side| open(&places[side as usize], side, Some(&lives[side as usize])));
         let wire = Wire::default();
-        let links = links(&wire, &places, &lives, &nodes);
+        let links = calls(&wire, &places, &lives, &nodes);
         let mut stage = Self {
             kind,
             places,
@@ -117,6 +121,8 @@ impl Stage {
             nodes,
             links,
             wire,
+            frames: Frames::default(),
+            over_frames: false,
             eyes,
             writes: 0,
             somewhere: BTreeSet::new(),
@@ -208,6 +214,10 @@ impl Stage {
             Some(Point::Wire(mishap)) => Some(mishap),
             _ => None,
         });
+        self.frames.arm(match point {
+            Some(Point::Frame(at)) => Some(at),
+            _ => None,
+        });
     }
 
     /// What came to pass since: ioctls of each side, and messages.
@@ -215,8 +225,45 @@ impl Stage {
         (Side::BOTH.map(|side| self.lives[side as usize].calls()), self.wire.messages())
     }
 
+    /// The frames since, by side, sent and received.
+    pub(super) fn frames(&self) -> [[u64; 2]; 2] {
+        self.frames.seen()
+    }
+
+    /// Whether what it was armed with has happened.
+    pub(super) fn is_past(&self, point: Point) -> bool {
+        match point {
+            Point::Ioctl { side, .. } => self.lives[side as usize].is_over(),
+            Point::Frame(_) => self.frames.is_past(),
+            Point::Wire(_) => self.wire.is_past(),
+        }
+    }
+
+    /// From here on the nodes talk over connections, and not by calls.
+    pub(super) fn talk_in_frames(&mut self) {
+        self.over_frames = true;
+        self.connect();
+    }
+
+    fn connect(&mut self) {
+        self.links = if self.over_frames {
+            Side::BOTH.map(|side| -> Arc<dyn Peer> {
+                let node = &self.nodes[side as usize];
+                Arc::new(Line::new(&self.frames, side, &self.lives, node))
+            })
+        } else {
+            calls(&self.wire, &self.places, &self.lives, &self.nodes)
+        };
+    }
+
+    /// Ends the connections, and waits until nothing is going on at their other ends.
+    pub(super) fn hang_up(&self) {
+        self.frames.hang_up();
+    }
+
     /// Starts the processes that died, and joins what was cut.
     pub(super) fn restart(&mut self) {
+        self.hang_up();
         for side in Side::BOTH {
             if self.lives[side as usize].is_over() {
                 let life = Life::default();
@@ -225,7 +272,7 @@ impl Stage {
             }
         }
         self.arm(None);
-        self.links = links(&self.wire, &self.places, &self.lives, &self.nodes);
+        self.connect();
     }
 
     /// The volume as a node has it, whatever it is called there.
@@ -334,6 +381,13 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Who answers has the pools in use.
+        self.hang_up();
+    }
+}
+
 pub(super) fn volume() -> VolumeName {
     VOLUME.parse().expect("a volume name")
 }
@@ -347,7 +401,8 @@ fn open(place: &Place, side: Side, life: Option<&Life>) -> Node {
     Node::open(zfs, place.root.clone(), side.id()).expect("a node")
 }
 
-fn links(
+/// Each node as the other sees it, by calls.
+fn calls(
     wire: &Wire,
     places: &[Place; 2],
     lives: &[Life; 2],

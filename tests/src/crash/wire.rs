@@ -52,6 +52,7 @@ pub(super) struct Wire(Arc<Mutex<State>>);
 struct State {
     mishap: Option<Mishap>,
     is_cut: bool,
+    is_past: bool,
     /// The messages so far, with how long the stream was where one came along.
     messages: Vec<Option<u64>>,
 }
@@ -65,6 +66,11 @@ impl Wire {
     /// The messages since it was armed, with how long the stream was where one came along.
     pub(super) fn messages(&self) -> Vec<Option<u64>> {
         self.state().messages.clone()
+    }
+
+    /// Whether what was to happen did.
+    pub(super) fn is_past(&self) -> bool {
+        self.state().is_past
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,6 +126,7 @@ impl Link {
                 if (at, part) == (nth, answer) =>
             {
                 state.is_cut = for_good;
+                state.is_past = true;
                 drop(state);
                 Err(lost(&self.zfs))
             }
@@ -200,6 +207,7 @@ impl Read for Carried<'_> {
         }
         let left = self.cut.map_or(u64::MAX, |(bytes, _)| bytes.saturating_sub(self.bytes));
         if let (0, Some((_, who))) = (left, self.cut) {
+            self.link.wire.state().is_past = true;
             match who {
                 Cut::Wire => self.link.wire.state().is_cut = true,
                 Cut::Sender => self.link.caller.end(),
