@@ -39,7 +39,7 @@ CRASHPOINTS ?=
 # How often the power is cut.
 ROUNDS ?= 3
 
-.PHONY: help demo test lint deny msrv unit crashpoints kernel-crashpoints power-cut fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench generate \
+.PHONY: help demo test lint deny msrv unit crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench generate \
 	check-generated install clean payload-suite payload-demo payload-bench payload-crash tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
@@ -84,6 +84,9 @@ power-cut: payload-crash ## volumes that move while the guest is killed: make po
 	@set -e; for release in $(RELEASES); do \
 		tests/power-cut $(GUEST_DIR)/crash $(ROUNDS) --zfs $$release $(if $(GUEST),--guest $(GUEST)); \
 	done
+
+push-cut: tools ## 1 GiB pushed between two network namespaces while the link is cut three times: needs root and iproute2
+	$(CARGO) run -q --release -p zfsvol-tests --bin push_cut
 
 msrv: tools ## whether the oldest Rust that is promised compiles it
 	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \

@@ -29,7 +29,7 @@ const CANCEL_WAIT: Duration = Duration::from_secs(30);
 /// lost is made anew with the next request; what was lost with it is an error, and to do it again is harmless.
 ///
 /// Nothing waits for ever: a peer that is silent for [`RemoteOptions::silence`] is given up ([`ErrorKind::TimedOut`]), and a job that is
-/// cancelled comes back within 10 seconds, whatever the peer does.
+/// cancelled comes back within 30 seconds, whatever the peer does.
 pub struct RemotePeer {
     me: Uuid,
     node: Uuid,
