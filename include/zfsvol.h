@@ -158,6 +158,11 @@ typedef struct zfsvol_nvlist zfsvol_nvlist;
 typedef struct zfsvol_peer zfsvol_peer;
 
 /**
+ * Who may do what to which volume. It does not change, and serves any number of connections at once.
+ */
+typedef struct zfsvol_policy zfsvol_policy;
+
+/**
  * A stream that the kernel reads. It is written to here by one thread at a time and finished, or a transfer reads it from somewhere; either uses it up.
  */
 typedef struct zfsvol_receive zfsvol_receive;
@@ -178,11 +183,18 @@ typedef struct zfsvol_send zfsvol_send;
 typedef struct zfsvol_topology zfsvol_topology;
 
 /**
- * A send, a receive, a push or a handoff that runs by itself, in threads of the library.
+ * A send, a receive, a push, a handoff or a connection that is served: it runs by itself, in threads of the library.
  *
  * Any thread can watch it, cancel it and wait for it, while others do so too.
  */
 typedef struct zfsvol_transfer zfsvol_transfer;
+
+/**
+ * Two byte streams, one each way, with another node at the other end: a socket, TLS, the standard input and output of `ssh`. One call uses it up.
+ *
+ * They must keep the order of the bytes, and lose none. Nothing is enciphered on them, and nobody is asked who they are: that is the transport's.
+ */
+typedef struct zfsvol_transport zfsvol_transport;
 
 /**
  * Verifies a stream that comes in pieces, cut anywhere. By one thread at a time; others wait.
@@ -766,6 +778,63 @@ typedef struct {
 typedef uint32_t zfsvol_encoding;
 
 /**
+ * How a peer elsewhere is reached.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_peer_options)`.
+     */
+    size_t size;
+    /**
+     * Makes a connection, and puts it into `transport`, which the library then owns: returns 0, or an errno when it cannot. Called for the first connection, and later whenever
+     * another is needed; from any thread, several at once.
+     */
+    int32_t (*connect)(void *context, zfsvol_transport **transport);
+    /**
+     * Given to both callbacks.
+     */
+    void *context;
+    /**
+     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
+     */
+    void (*release)(void *context);
+    /**
+     * After how long without a byte the peer is given up: 100 to 3,600,000; 0 for 30,000.
+     */
+    uint64_t silence_milliseconds;
+    /**
+     * How long the peer may go on without doing anything that is seen; 0 for as long as it wants.
+     */
+    uint64_t deadline_milliseconds;
+    /**
+     * How many connections there are at most, so many pushes go on at once; 0 for 8.
+     */
+    size_t connections;
+} zfsvol_peer_options;
+
+/**
+ * How to serve a connection. All zeros: a caller without identity.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_serve_options)`.
+     */
+    size_t size;
+    /**
+     * Who the transport found the caller to be: the policy is told.
+     */
+    zfsvol_str identity;
+    /**
+     * After how long without a byte the caller is given up: 100 to 3,600,000; 0 for 30,000.
+     */
+    uint64_t silence_milliseconds;
+    /**
+     * How much of a stream may be under way or wait to be written, 64 KiB to 256 MiB; 0 for 4 MiB.
+     */
+    uint64_t window_bytes;
+} zfsvol_serve_options;
+
+/**
  * How to push. All zeros: as fast as it goes.
  */
 typedef struct {
@@ -778,6 +847,78 @@ typedef struct {
      */
     const zfsvol_bandwidth *bandwidth;
 } zfsvol_push_options;
+
+/**
+ * A caller that is known.
+ */
+typedef struct {
+    /**
+     * Who the transport finds it to be: what is given as the identity when it is served.
+     */
+    zfsvol_str identity;
+    /**
+     * The UUID of its node.
+     */
+    zfsvol_str node;
+} zfsvol_known_node;
+
+/**
+ * What a caller wants: a `ZFSVOL_ACTION_...`. A newer library may ask about others: refuse those.
+ */
+typedef uint32_t zfsvol_action;
+
+/**
+ * What a policy is asked. Lent to a callback.
+ */
+typedef struct {
+    /**
+     * What is wanted.
+     */
+    zfsvol_action action;
+    /**
+     * The UUID of the node that the caller says it is.
+     */
+    zfsvol_str node;
+    /**
+     * Who the transport found it to be; empty where it did not say.
+     */
+    zfsvol_str identity;
+    /**
+     * The UUID of the volume; `ZFSVOL_NONE` where there is none.
+     */
+    zfsvol_str volume_id;
+    /**
+     * The name of the volume. It is asked about under the name that the caller gives it, and under the one that it has here if that is another.
+     */
+    zfsvol_str volume;
+} zfsvol_request;
+
+/**
+ * A policy of callbacks.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_policy_options)`.
+     */
+    size_t size;
+    /**
+     * Given to each callback.
+     */
+    void *context;
+    /**
+     * Whether it may. To refuse, it may write why to `reason`, UTF-8 ended by a NUL, of `reason_len` bytes at most: the caller is told. From any thread, several at once when several
+     * connections are served.
+     */
+    bool (*permit)(void *context, const zfsvol_request *request, char *reason, size_t reason_len);
+    /**
+     * The answers do not depend on the volume, which then is not looked up for this.
+     */
+    bool ignores_volume;
+    /**
+     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
+     */
+    void (*release)(void *context);
+} zfsvol_policy_options;
 
 /**
  * How a pool is exported: a `ZFSVOL_EXPORT_...`.
@@ -1120,6 +1261,66 @@ typedef struct {
      */
     bool finished;
 } zfsvol_progress;
+
+/**
+ * What becomes of a frame: a `ZFSVOL_PASS_...`.
+ */
+typedef uint32_t zfsvol_pass;
+
+/**
+ * Which way a frame goes: a `ZFSVOL_DIRECTION_...`.
+ */
+typedef uint32_t zfsvol_direction;
+
+/**
+ * A frame that is about to be sent, or has just come. Lent to a callback.
+ */
+typedef struct {
+    /**
+     * Which way it goes.
+     */
+    zfsvol_direction direction;
+    /**
+     * What it is: the number of its kind in the peer protocol.
+     */
+    uint32_t kind;
+    /**
+     * The request it is about; 0 for the connection.
+     */
+    uint32_t request;
+    /**
+     * How many bytes its body has.
+     */
+    uint64_t body_bytes;
+} zfsvol_frame;
+
+/**
+ * What is to be called for a connection. All zeros: nothing.
+ */
+typedef struct {
+    /**
+     * `sizeof(zfsvol_transport_options)`.
+     */
+    size_t size;
+    /**
+     * Given to each callback.
+     */
+    void *context;
+    /**
+     * Called when the connection is to end: reads and writes of callbacks that wait must return then, so shut the socket down, or end the program. Called more
+     * than once, and from any thread.
+     */
+    void (*close)(void *context);
+    /**
+     * Called for every frame but those that only say that one is there: before it is sent, and when it has come. One at a time. To trace a connection, or to see what
+     * becomes of it when it is cut there.
+     */
+    zfsvol_pass (*on_frame)(void *context, const zfsvol_frame *frame);
+    /**
+     * Called once, when the context is no longer needed.
+     */
+    void (*release)(void *context);
+} zfsvol_transport_options;
 
 /**
  * A device that is to join a vdev. All zeros but the path: nothing special.
@@ -1538,6 +1739,41 @@ typedef uint32_t zfsvol_offline;
 #define ZFSVOL_ENCODING_XDR 1
 
 /**
+ * To connect at all. There is no volume.
+ */
+#define ZFSVOL_ACTION_CONNECT 0
+
+/**
+ * To see what there is of a volume. Changes nothing.
+ */
+#define ZFSVOL_ACTION_LOOK 1
+
+/**
+ * To create or update the replica of it.
+ */
+#define ZFSVOL_ACTION_RECEIVE 2
+
+/**
+ * To throw away what an interrupted receive saved.
+ */
+#define ZFSVOL_ACTION_ABORT_RECEIVE 3
+
+/**
+ * To set the replica's properties, and keep what the next push begins from.
+ */
+#define ZFSVOL_ACTION_FINISH 4
+
+/**
+ * To make this node its owner.
+ */
+#define ZFSVOL_ACTION_ACCEPT 5
+
+/**
+ * To say that an offer is void. It changes the replica's epoch, and never the owner.
+ */
+#define ZFSVOL_ACTION_SETTLE 6
+
+/**
  * Refused while anything of it is in use.
  */
 #define ZFSVOL_EXPORT_CLEAN 0
@@ -1937,6 +2173,31 @@ typedef uint32_t zfsvol_offline;
  * It keeps what the next push begins from, and hands over.
  */
 #define ZFSVOL_PHASE_SETTLING 2
+
+/**
+ * From this side to the other.
+ */
+#define ZFSVOL_DIRECTION_SENT 0
+
+/**
+ * From the other side to this one.
+ */
+#define ZFSVOL_DIRECTION_RECEIVED 1
+
+/**
+ * It goes on its way.
+ */
+#define ZFSVOL_PASS_GO 0
+
+/**
+ * It is lost, and the connection with it. So is it for any other number.
+ */
+#define ZFSVOL_PASS_CUT 1
+
+/**
+ * It goes on its way, and then the connection is lost.
+ */
+#define ZFSVOL_PASS_CUT_AFTER 2
 
 /**
  * Until it is brought online again.
@@ -3124,9 +3385,50 @@ zfsvol_status zfsvol_nvlist_unpack(const uint8_t *packed,
 zfsvol_status zfsvol_peer_local(const zfsvol_node *node, zfsvol_peer **peer, zfsvol_error **error);
 
 /**
+ * The node at the other end of a connection, which `zfsvol_node_serve` answers there, as the peer of `node`. Uses the transport up; when it is lost, it is not made
+ * anew: see `zfsvol_peer_connect`. Returns when the other end has said who it is.
+ *
+ * Fails with `DISCONNECTED`, `NOT_PERMITTED` (it does not let this node connect), `UNSUPPORTED` (they have no version of the protocol in common), `TIMED_OUT` or `PROTOCOL` (nobody is there who
+ * speaks it), `CONSUMED`.
+ */
+zfsvol_status zfsvol_peer_over(const zfsvol_node *node,
+                               const zfsvol_transport *transport,
+                               zfsvol_peer **peer,
+                               zfsvol_error **error);
+
+/**
+ * The same over connections that are made when they are needed: several at once, and anew when one was lost. The context is released when the peer is freed, or at once if this fails.
+ *
+ * Fails as `zfsvol_peer_over`, with `DISCONNECTED` where `connect` does.
+ */
+zfsvol_status zfsvol_peer_connect(const zfsvol_node *node,
+                                  const zfsvol_peer_options *options,
+                                  zfsvol_peer **peer,
+                                  zfsvol_error **error);
+
+/**
+ * Which node it is: `id` (string).
+ */
+zfsvol_status zfsvol_peer_info(const zfsvol_peer *peer, zfsvol_nvlist **info, zfsvol_error **error);
+
+/**
  * Frees a peer. Does nothing for NULL.
  */
 void zfsvol_peer_free(zfsvol_peer *peer);
+
+/**
+ * Serves one connection of a peer, in the background, until the peer ends it: does what is asked, and the policy permits. Uses the transport up. Each further connection is a call of its own. Refusals are told to the peer, and end
+ * nothing.
+ *
+ * Fails when it is waited for: with `NOT_PERMITTED` (the policy does not let it connect), `DISCONNECTED`, `TIMED_OUT` (it was silent for too long), `PROTOCOL`, `UNSUPPORTED` (other versions of the
+ * protocol), `CANCELLED`.
+ */
+zfsvol_status zfsvol_node_serve(const zfsvol_node *node,
+                                const zfsvol_transport *transport,
+                                const zfsvol_policy *policy,
+                                const zfsvol_serve_options *options,
+                                zfsvol_transfer **served,
+                                zfsvol_error **error);
 
 /**
  * A limit of so many bytes a second.
@@ -3184,6 +3486,46 @@ zfsvol_status zfsvol_volume_recover(const zfsvol_node *node,
                                     const zfsvol_peer *peer,
                                     zfsvol_nvlist **recovered,
                                     zfsvol_error **error);
+
+/**
+ * Everybody may do everything: where who can connect is trusted.
+ */
+zfsvol_status zfsvol_policy_allow_all(zfsvol_policy **policy, zfsvol_error **error);
+
+/**
+ * Everybody may look, and nobody may change anything.
+ */
+zfsvol_status zfsvol_policy_read_only(zfsvol_policy **policy, zfsvol_error **error);
+
+/**
+ * Everybody may push volumes of these namespaces, and nobody may hand over. The empty text stands for volumes that are in no namespace.
+ */
+zfsvol_status zfsvol_policy_replicas(const zfsvol_str *namespaces,
+                                     size_t count,
+                                     zfsvol_policy **policy,
+                                     zfsvol_error **error);
+
+/**
+ * Binds what a caller says it is to who it is: only these may connect, each as its node; what they may do then, the policy `then` says. Without this, whoever may connect can say that it is any node, and push what that
+ * node owns.
+ */
+zfsvol_status zfsvol_policy_known_nodes(const zfsvol_known_node *nodes,
+                                        size_t count,
+                                        const zfsvol_policy *then,
+                                        zfsvol_policy **policy,
+                                        zfsvol_error **error);
+
+/**
+ * A policy of a callback, which is asked before anything is done. The context is released in any case, failure included.
+ */
+zfsvol_status zfsvol_policy_from_callbacks(const zfsvol_policy_options *options,
+                                           zfsvol_policy **policy,
+                                           zfsvol_error **error);
+
+/**
+ * Frees a policy; connections that are served by it keep it. Does nothing for NULL.
+ */
+void zfsvol_policy_free(zfsvol_policy *policy);
 
 /**
  * The names of all imported pools: string array `pools`. Issues `ZFS_IOC_POOL_CONFIGS`.
@@ -4007,7 +4349,8 @@ void zfsvol_transfer_cancel(const zfsvol_transfer *transfer);
  * - of a receive: `snapshot` (string), `begin` (nvlist: `byte_order`, `header_type`, `features`, `creation_time`, `objset_type`, `flags`, `to_guid`, `from_guid`,
  *   `to_name`, `payload`), `bytes`, `property_failures` (nvlist array: `name`, `kind`, `errno`, `reason`), `property_failures_omitted`, `properties_not_cleared`,
  *   `excess` (byte array);
- * - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`.
+ * - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`;
+ * - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams).
  *
  * Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with.
  */
@@ -4020,6 +4363,38 @@ zfsvol_status zfsvol_transfer_wait(const zfsvol_transfer *transfer,
  * Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most. Does nothing for NULL.
  */
 void zfsvol_transfer_free(zfsvol_transfer *transfer);
+
+/**
+ * A connection over descriptors of any kind: it reads from one and writes to the other, or both to the same one, a socket. They are duplicated: the caller keeps its own, and closes
+ * them. When the connection ends, sockets are shut down. The context in the options is released in any case, failure included.
+ */
+zfsvol_status zfsvol_transport_from_fds(int32_t read_fd,
+                                        int32_t write_fd,
+                                        const zfsvol_transport_options *options,
+                                        zfsvol_transport **transport,
+                                        zfsvol_error **error);
+
+/**
+ * A connection over callbacks, each of which is called from one thread at a time, and both at once. Without `close` in the options, a thread that waits in a callback waits until that returns. All
+ * contexts are released in any case, failure included.
+ */
+zfsvol_status zfsvol_transport_from_callbacks(const zfsvol_reader *reader,
+                                              const zfsvol_writer *writer,
+                                              const zfsvol_transport_options *options,
+                                              zfsvol_transport **transport,
+                                              zfsvol_error **error);
+
+/**
+ * The two ends of one connection in this process: for tests, and for nodes of one process that are to talk as if they were not.
+ */
+zfsvol_status zfsvol_transport_pair(zfsvol_transport **one,
+                                    zfsvol_transport **other,
+                                    zfsvol_error **error);
+
+/**
+ * Frees a transport; one that was not used up is closed. Does nothing for NULL.
+ */
+void zfsvol_transport_free(zfsvol_transport *transport);
 
 /**
  * Makes a device part of the vdev `to`: a further side of a mirror, a mirror of a single device, or from OpenZFS 2.3 on a further column of a raidz vdev. The data

@@ -92,6 +92,16 @@ pub(crate) fn take_back<O: Object>(handle: *mut O) {
     drop(unsafe { Box::from_raw(shell) });
 }
 
+/// Takes over what a callback has handed out, which C does not own any more.
+///
+/// # Errors
+/// When it is NULL or a handle of another kind.
+pub(crate) fn take_over<O: Object>(handle: *mut O) -> Result<O::Value, Fault> {
+    let shell = check(handle)?.cast_mut();
+    // SAFETY: made by `Box::into_raw` in `give`, and the header says that what such a callback hands out is the library's from there on.
+    Ok(unsafe { Box::from_raw(shell) }.value)
+}
+
 /// Something that is used up by some call: a stream that is given to a transfer. The handle stays, and is freed as any other.
 pub struct Slot<T>(Mutex<Option<T>>);
 

@@ -408,7 +408,8 @@ pub(crate) fn volume(caller: &Caller, name: zfsvol_str) -> Result<VolumeName, Fa
     })
 }
 
-fn uuid(caller: &Caller, id: zfsvol_str) -> Result<Uuid, Fault> {
+/// A UUID.
+pub(crate) fn uuid(caller: &Caller, id: zfsvol_str) -> Result<Uuid, Fault> {
     let text = caller.text(id)?;
     Uuid::parse_str(text)
         .map_err(|error| Fault::invalid("use the UUID", error.to_string()).with_target(text))

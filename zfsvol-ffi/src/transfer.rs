@@ -1,10 +1,11 @@
-//! [`zfsvol_transfer`]: a send, a receive, a push or a handoff that runs by itself.
+//! [`zfsvol_transfer`]: a send, a receive, a push, a handoff or a connection that is served, which runs by itself.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use zfsvol_core::nvlist::NvList;
+use zfsvol_core::volume::peer::Served;
 use zfsvol_core::volume::{Job, JobProgress, Phase, Pushed};
 use zfsvol_core::zfs::{Received, Sent, Transfer};
 
@@ -15,7 +16,7 @@ use crate::handle::{Object, consumed};
 use crate::nvlist::zfsvol_nvlist;
 use crate::status::{self, zfsvol_status};
 
-/// A send, a receive, a push or a handoff that runs by itself, in threads of the library.
+/// A send, a receive, a push, a handoff or a connection that is served: it runs by itself, in threads of the library.
 ///
 /// Any thread can watch it, cancel it and wait for it, while others do so too.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) enum Work {
     Send(Transfer<Sent>),
     Receive(Transfer<Received>),
     Push(Job<Pushed>),
+    Serve(Job<Served>),
 }
 
 impl fmt::Debug for Running {
@@ -62,6 +64,7 @@ impl Work {
             Self::Send(transfer) => of_transfer(transfer.progress()),
             Self::Receive(transfer) => of_transfer(transfer.progress()),
             Self::Push(job) => of_job(&job.progress()),
+            Self::Serve(job) => of_job(&job.progress()),
         }
     }
 
@@ -70,6 +73,7 @@ impl Work {
             Self::Send(transfer) => transfer.cancel(),
             Self::Receive(transfer) => transfer.cancel(),
             Self::Push(job) => job.cancel(),
+            Self::Serve(job) => job.cancel(),
         }
     }
 
@@ -78,6 +82,7 @@ impl Work {
             Self::Send(transfer) => transfer.wait_for(most),
             Self::Receive(transfer) => transfer.wait_for(most),
             Self::Push(job) => job.wait_for(most),
+            Self::Serve(job) => job.wait_for(most),
         }
     }
 
@@ -86,6 +91,14 @@ impl Work {
             Self::Send(transfer) => answer::list(&transfer.wait()?),
             Self::Receive(transfer) => answer::list(&transfer.wait()?),
             Self::Push(job) => answer::list(&job.wait()?),
+            Self::Serve(job) => {
+                let served = job.wait()?;
+                let mut list = NvList::new();
+                list.insert("caller", served.caller.to_string())
+                    .insert("requests", served.requests)
+                    .insert("received", served.received.get());
+                Ok(list)
+            }
         }
     }
 }
@@ -166,7 +179,8 @@ pub unsafe extern "C" fn zfsvol_transfer_cancel(transfer: *const zfsvol_transfer
 /// - of a receive: `snapshot` (string), `begin` (nvlist: `byte_order`, `header_type`, `features`, `creation_time`, `objset_type`, `flags`, `to_guid`, `from_guid`,
 ///   `to_name`, `payload`), `bytes`, `property_failures` (nvlist array: `name`, `kind`, `errno`, `reason`), `property_failures_omitted`, `properties_not_cleared`,
 ///   `excess` (byte array);
-/// - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`.
+/// - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`;
+/// - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams).
 ///
 /// Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with.
 #[unsafe(no_mangle)]

@@ -14,7 +14,7 @@ const NOT_BY_NAME: &[(&str, &str)] = &[
     ("open", "zfsvol_zfs_open with 'zfs:' does it, and zfsvol_node_open"),
     ("embedded", "zfsvol_zfs_open with 'embedded:' does it"),
     ("list_all", "zfsvol_listing_next gives the same one by one"),
-    ("serve", "not yet: peers over byte streams"),
+    ("serve", "zfsvol_node_serve does it in the background, as a transfer"),
 ];
 
 /// Public methods of `impl Zfs` and `impl Node`, by the file they are in.

@@ -126,6 +126,10 @@ pub(crate) fn functions(code: &str) -> BTreeMap<String, String> {
             continue;
         }
         let Some((head, arguments)) = text.split_once('(') else { continue };
+        // A callback, the field of a struct.
+        if arguments.starts_with('*') {
+            continue;
+        }
         let Some(at) = head.rfind("zfsvol_") else { continue };
         let (answer, name) = head.split_at(at);
         functions.insert(name.trim().to_owned(), format!("{} ({arguments}", answer.trim()));

@@ -340,7 +340,7 @@ impl Session {
         })?;
         let link = Link::start(transport, options.silence, ANSWER_BYTES_MAX)?;
         let greeted = session::say_hello(&link, me, options.silence)
-            .and_then(|()| session::hear_hello(&link, options.silence));
+            .and_then(|()| session::hear_hello(&link, options.silence, None));
         match greeted {
             Ok(hello) => Ok(Self {
                 link,

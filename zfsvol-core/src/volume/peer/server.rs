@@ -1,6 +1,7 @@
 //! [`Node::serve`]: the other end of a [`RemotePeer`](super::RemotePeer).
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use super::{Caller, Policy, Transport, Verdict, VolumeId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::NvList;
 use crate::units::Bytes;
-use crate::volume::{Control, Node};
+use crate::volume::{Control, Job, Node};
 
 /// How to serve a connection.
 #[derive(Clone, Debug)]
@@ -114,6 +115,23 @@ impl Node {
         outcome
     }
 
+    /// The same in a thread of its own, as a job: its progress says how much of streams came, and cancelling it ends the connection. It is the job that ends it
+    /// then: [`ServeOptions::control`] is not looked at.
+    ///
+    /// # Errors
+    /// No thread can be started. What [`Self::serve`] gives comes from [`Job::wait`].
+    pub fn serve_in_background(
+        &self,
+        transport: Transport,
+        policy: Arc<dyn Policy>,
+        options: &ServeOptions,
+    ) -> Result<Job<Served>> {
+        let (node, options) = (self.clone(), options.clone());
+        Job::start("serve the peer", move |control| {
+            node.serve(transport, &*policy, &options.control(control))
+        })
+    }
+
     fn serve_link(
         &self,
         link: &Link,
@@ -121,7 +139,7 @@ impl Node {
         options: &ServeOptions,
     ) -> Result<Served> {
         let say_hello = || session::say_hello(link, self.id(), options.silence);
-        let node = match session::hear_hello(link, options.silence) {
+        let node = match session::hear_hello(link, options.silence, Some(&options.control)) {
             Ok(Hello { node, .. }) => node,
             Err(error) => {
                 // It sees by itself that it speaks other versions.

@@ -9,6 +9,7 @@ use super::frame::{Frame, FrameKind, TALK, lost, violation};
 use super::link::{Came, Link};
 use super::message::Hello;
 use crate::error::{Error, ErrorKind, Result};
+use crate::volume::Control;
 
 /// After how long without a byte the other side is given up, unless it is said otherwise. The other side sends something three times as often.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
@@ -19,11 +20,16 @@ pub(super) fn say_hello(link: &Link, me: Uuid, silence: Duration) -> Result<()> 
     link.send(Frame::with_list(FrameKind::Hello, 0, &hello)?, None, None)
 }
 
-/// Hears who the other side is. It must not take longer than a silence, whatever comes meanwhile.
-pub(super) fn hear_hello(link: &Link, silence: Duration) -> Result<Hello> {
-    let frame = match link.receive(Some(Instant::now() + silence), None)? {
+/// Hears who the other side is. It must not take longer than a silence, whatever comes meanwhile, nor when it is cancelled.
+pub(super) fn hear_hello(
+    link: &Link,
+    silence: Duration,
+    control: Option<&Control>,
+) -> Result<Hello> {
+    let frame = match link.receive(Some(Instant::now() + silence), control)? {
         Came::Frame(frame) => frame,
-        Came::Late | Came::Cancelled => {
+        Came::Cancelled => return Err(Error::new(ErrorKind::Cancelled, TALK, "it was cancelled")),
+        Came::Late => {
             let reason = "the other side did not say who it is";
             return Err(Error::new(ErrorKind::TimedOut, TALK, reason));
         }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -236,6 +237,18 @@ fn somebody_who_says_nothing_is_given_up() {
 }
 
 #[test]
+fn serving_somebody_who_says_nothing_is_cancelled_at_once() {
+    let (_near, far) = Transport::pair().unwrap();
+    let job = node(THERE).serve_in_background(far, Arc::new(AllowAll), &ServeOptions::new());
+    let job = job.unwrap();
+    assert!(!job.wait_for(Duration::from_millis(20)));
+    let began = Instant::now();
+    job.cancel();
+    assert_eq!(job.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(began.elapsed() < SILENCE / 2);
+}
+
+#[test]
 fn somebody_who_says_it_byte_by_byte_for_ever_is_given_up() {
     let (mut near, far) = UnixStream::pair().unwrap();
     let slow = thread::spawn(move || {
@@ -292,8 +305,8 @@ fn push_to(frames: &[Frame]) -> Error {
     let connect = move || {
         transport.lock().unwrap().take().ok_or_else(|| std::io::ErrorKind::NotConnected.into())
     };
-    let peer: std::sync::Arc<dyn Peer> =
-        std::sync::Arc::new(RemotePeer::connect(ME, &options, connect).unwrap());
+    let peer: Arc<dyn Peer> =
+        Arc::new(RemotePeer::connect(ME, &options, connect).unwrap());
     here.push(&name, &peer, &PushOptions::new()).unwrap().wait().unwrap_err()
 }
 
