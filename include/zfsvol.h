@@ -82,6 +82,11 @@ typedef struct zfsvol_accounts zfsvol_accounts;
 typedef struct zfsvol_bandwidth zfsvol_bandwidth;
 
 /**
+ * Which objects, and which ranges of them, streams change. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_changes zfsvol_changes;
+
+/**
  * The data of a zvol: its block device, or the same in this process. Can be used by several threads at once. While it is open the zvol cannot be destroyed.
  */
 typedef struct zfsvol_device zfsvol_device;
@@ -108,6 +113,16 @@ typedef struct zfsvol_events zfsvol_events;
  * A door behind which chosen calls fail, for tests of a program.
  */
 typedef struct zfsvol_fault zfsvol_fault;
+
+/**
+ * The data of a file, as it is rebuilt from the streams of its file system. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_file_image zfsvol_file_image;
+
+/**
+ * The files of a file system, from its streams. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_file_tree zfsvol_file_tree;
 
 /**
  * A descriptor of one's own to the kernel: temporary holds end when it is freed, or when the process ends.
@@ -168,9 +183,19 @@ typedef struct zfsvol_policy zfsvol_policy;
 typedef struct zfsvol_receive zfsvol_receive;
 
 /**
+ * A door that writes down each call and its answer. Keys, the bytes of streams and the data of devices are not in the recording.
+ */
+typedef struct zfsvol_record zfsvol_record;
+
+/**
  * Reads a stream record by record, and verifies it on the way. By one thread at a time; others wait.
  */
 typedef struct zfsvol_records zfsvol_records;
+
+/**
+ * A door with no kernel behind it, that answers from a recording; each recorded answer is given once. A call that the recording does not have fails.
+ */
+typedef struct zfsvol_replay zfsvol_replay;
 
 /**
  * A stream that the kernel writes. It is read from here by one thread at a time, or given to a transfer, which uses it up.
@@ -207,6 +232,11 @@ typedef struct zfsvol_verifier zfsvol_verifier;
  * Can be used by any number of threads at once. Objects that were made with it keep what they need of it, so it can be freed before them.
  */
 typedef struct zfsvol_zfs zfsvol_zfs;
+
+/**
+ * The block device of a zvol, as it is rebuilt from its streams. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_zvol_image zfsvol_zvol_image;
 
 /**
  * What became of a call: 0 when it was done, else a `ZFSVOL_STATUS_...`.
@@ -588,6 +618,42 @@ typedef struct {
      */
     bool missing_log;
 } zfsvol_import_options;
+
+/**
+ * Where bytes come from: a callback. Lent for the call; what it points to must last until `release` was called.
+ */
+typedef struct {
+    /**
+     * Given to each callback. It may be used from another thread, but never from two at once.
+     */
+    void *context;
+    /**
+     * Puts up to `len` bytes into `buffer` and returns how many, 0 at the end, or a negative errno. Must return in the end.
+     */
+    int64_t (*read)(void *context, uint8_t *buffer, size_t len);
+    /**
+     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
+     */
+    void (*release)(void *context);
+} zfsvol_reader;
+
+/**
+ * Where bytes go to: a callback. Lent for the call; what it points to must last until `release` was called.
+ */
+typedef struct {
+    /**
+     * Given to each callback. It may be used from another thread, but never from two at once.
+     */
+    void *context;
+    /**
+     * Takes up to `len` bytes of `data` and returns how many, at least 1, or a negative errno. Must return in the end.
+     */
+    int64_t (*write)(void *context, const uint8_t *data, size_t len);
+    /**
+     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
+     */
+    void (*release)(void *context);
+} zfsvol_writer;
 
 /**
  * Kinds of dataset, added up: `ZFSVOL_KIND_...`, OpenZFS's own bits of `zfs_type_t`.
@@ -1030,22 +1096,9 @@ typedef struct {
 } zfsvol_receive_options;
 
 /**
- * Where bytes come from: a callback. Lent for the call; what it points to must last until `release` was called.
+ * Which recorded call answers: a `ZFSVOL_ORDER_...`.
  */
-typedef struct {
-    /**
-     * Given to each callback. It may be used from another thread, but never from two at once.
-     */
-    void *context;
-    /**
-     * Puts up to `len` bytes into `buffer` and returns how many, 0 at the end, or a negative errno. Must return in the end.
-     */
-    int64_t (*read)(void *context, uint8_t *buffer, size_t len);
-    /**
-     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
-     */
-    void (*release)(void *context);
-} zfsvol_reader;
+typedef uint32_t zfsvol_order;
 
 /**
  * What a stream may have in it, added up: `ZFSVOL_SEND_...`.
@@ -1089,24 +1142,6 @@ typedef struct {
      */
     uint64_t resume_bytes;
 } zfsvol_send_options;
-
-/**
- * Where bytes go to: a callback. Lent for the call; what it points to must last until `release` was called.
- */
-typedef struct {
-    /**
-     * Given to each callback. It may be used from another thread, but never from two at once.
-     */
-    void *context;
-    /**
-     * Takes up to `len` bytes of `data` and returns how many, at least 1, or a negative errno. Must return in the end.
-     */
-    int64_t (*write)(void *context, const uint8_t *data, size_t len);
-    /**
-     * Called once, when the context is no longer needed; NULL if nothing is to be done then.
-     */
-    void (*release)(void *context);
-} zfsvol_writer;
 
 /**
  * A hold: which snapshot, and the tag.
@@ -1822,6 +1857,16 @@ typedef uint32_t zfsvol_offline;
  * Most objects the owner may have.
  */
 #define ZFSVOL_ACCOUNT_OBJECT_QUOTA 3
+
+/**
+ * The next one, and it must be the same: for a program that calls from one thread.
+ */
+#define ZFSVOL_ORDER_STRICT 0
+
+/**
+ * The first that is the same and was not given yet: for a program with threads.
+ */
+#define ZFSVOL_ORDER_BY_REQUEST 1
 
 /**
  * Records above 128 KiB (`largeblockok`).
@@ -2808,6 +2853,19 @@ zfsvol_status zfsvol_pool_import(const zfsvol_zfs *zfs,
                                  zfsvol_error **error);
 
 /**
+ * Fills `reader` with callbacks of the library that read a descriptor: so a descriptor goes wherever a reader does. It is duplicated: the caller keeps its own. Give the reader to one call, which releases
+ * it, or call its `release` by hand.
+ */
+zfsvol_status zfsvol_reader_from_fd(int32_t fd,
+                                    zfsvol_reader *reader,
+                                    zfsvol_error **error);
+
+/**
+ * The same for a writer.
+ */
+zfsvol_status zfsvol_writer_from_fd(int32_t fd, zfsvol_writer *writer, zfsvol_error **error);
+
+/**
  * A key of 32 bytes, `keyformat=raw`. Fails with `INVALID` for any other length.
  */
 zfsvol_status zfsvol_key_raw(const uint8_t *bytes, size_t len, zfsvol_key **key, zfsvol_error **error);
@@ -3765,6 +3823,129 @@ zfsvol_status zfsvol_quota_upgrade(const zfsvol_zfs *zfs,
                                    zfsvol_error **error);
 
 /**
+ * Rebuilds a zvol into a file, which can be read, written and sought. With `guid` 0 it is to be empty, and a full stream comes first; else it holds that snapshot already, and an increment from it comes
+ * first. The descriptor is duplicated, and its offset moved.
+ */
+zfsvol_status zfsvol_zvol_image_open(int32_t fd,
+                                     uint64_t guid,
+                                     zfsvol_zvol_image **image,
+                                     zfsvol_error **error);
+
+/**
+ * Makes the file what the zvol was at the snapshot of this stream, or of the last of a package. When it fails, the file holds neither: begin anew. The context is released in any case.
+ *
+ * Fails as `zfsvol_stream_verify`, also when it does not start from what the file holds; with `INVALID` (not of a zvol; raw, redacted or resumed), and with what writing fails with.
+ */
+zfsvol_status zfsvol_zvol_image_apply(const zfsvol_zvol_image *image,
+                                      const zfsvol_reader *stream,
+                                      zfsvol_error **error);
+
+/**
+ * What it holds: `guid` (uint64, of the snapshot; missing before the first and after a failure), `written` (uint64, bytes of blocks).
+ */
+zfsvol_status zfsvol_zvol_image_info(const zfsvol_zvol_image *image,
+                                     zfsvol_nvlist **info,
+                                     zfsvol_error **error);
+
+/**
+ * Frees the object; the file stays. Does nothing for NULL.
+ */
+void zfsvol_zvol_image_free(zfsvol_zvol_image *image);
+
+/**
+ * A tree of nothing yet: a full stream comes first. It keeps `limit` bytes at most; 0 for 1 GiB, which is for some ten million names.
+ */
+zfsvol_status zfsvol_file_tree_new(uint64_t limit,
+                                   zfsvol_file_tree **tree,
+                                   zfsvol_error **error);
+
+/**
+ * Makes it the tree at the snapshot of this stream. The context is released in any case.
+ *
+ * Fails as `zfsvol_stream_verify`, also when it does not start from what the tree is; with `INVALID` (not of a file system; raw, redacted or resumed; more than the limit).
+ */
+zfsvol_status zfsvol_file_tree_apply(const zfsvol_file_tree *tree,
+                                     const zfsvol_reader *stream,
+                                     zfsvol_error **error);
+
+/**
+ * Calls `visit` with every file, directories before what is in them, names in their order: `path` (string, no leading `/`), `object` (uint64), `kind` (string: `file`, `directory`, `link`, `pipe`, `socket`,
+ * `block_device`, `character_device`, `unknown`), `size` (uint64; of a directory, how many entries), `mode` (uint32), `uid`, `gid`, `links`, `modified` (uint64), `target` (string, of a link). `file` is lent.
+ *
+ * Fails with `INVALID` (there is no file system), `CORRUPT`.
+ */
+zfsvol_status zfsvol_file_tree_walk(const zfsvol_file_tree *tree,
+                                    void (*visit)(void *context, const zfsvol_nvlist *file),
+                                    void *context,
+                                    zfsvol_error **error);
+
+/**
+ * What is at a path: its object and its length in bytes, for `zfsvol_file_image_open`. Either can be NULL. Fails with `NOT_FOUND`, and as `zfsvol_file_tree_walk`.
+ */
+zfsvol_status zfsvol_file_tree_find(const zfsvol_file_tree *tree,
+                                    zfsvol_str path,
+                                    uint64_t *object,
+                                    uint64_t *size,
+                                    zfsvol_error **error);
+
+/**
+ * Frees a tree. Does nothing for NULL.
+ */
+void zfsvol_file_tree_free(zfsvol_file_tree *tree);
+
+/**
+ * Rebuilds the file that is `object` there into an empty file, which can be read, written and sought. The descriptor is duplicated, and its offset moved.
+ */
+zfsvol_status zfsvol_file_image_open(int32_t fd,
+                                     uint64_t object,
+                                     zfsvol_file_image **image,
+                                     zfsvol_error **error);
+
+/**
+ * Makes the data what it was at the snapshot of this stream. The context is released in any case. Fails as `zfsvol_zvol_image_apply`, of a file system.
+ */
+zfsvol_status zfsvol_file_image_apply(const zfsvol_file_image *image,
+                                      const zfsvol_reader *stream,
+                                      zfsvol_error **error);
+
+/**
+ * Cuts the data off where the file ends, which is `size` bytes long: what `zfsvol_file_tree_find` said. Uses the image up.
+ */
+zfsvol_status zfsvol_file_image_finish(const zfsvol_file_image *image,
+                                       uint64_t size,
+                                       zfsvol_error **error);
+
+/**
+ * Frees the object; the file stays. Does nothing for NULL.
+ */
+void zfsvol_file_image_free(zfsvol_file_image *image);
+
+/**
+ * Of no stream yet.
+ */
+zfsvol_status zfsvol_changes_new(zfsvol_changes **changes, zfsvol_error **error);
+
+/**
+ * Adds what a stream changes, or all streams of a package of one dataset. Memory grows with what it names. The context is released in any case. Fails as `zfsvol_stream_verify`.
+ */
+zfsvol_status zfsvol_changes_add(const zfsvol_changes *changes,
+                                 const zfsvol_reader *stream,
+                                 zfsvol_error **error);
+
+/**
+ * All of it: `objects` (nvlist), by the number of the object in decimal an nvlist with `object_type`, `block_bytes` (uint32), `end` (uint64), and `written`, `freed`, `redacted` (nvlists: by the offset a range begins at,
+ * in decimal, the one it ends before (uint64)); `freed_objects` (nvlist, ranges of numbers in the same form).
+ */
+zfsvol_status zfsvol_changes_list(const zfsvol_changes *changes,
+                                  zfsvol_nvlist **list,
+                                  zfsvol_error **error);
+
+/**
+ * Frees it. Does nothing for NULL.
+ */
+void zfsvol_changes_free(zfsvol_changes *changes);
+
+/**
  * Prepares to receive a stream as `snapshot`. The kernel is asked when the first of the stream is there.
  */
 zfsvol_status zfsvol_receive_start(const zfsvol_zfs *zfs,
@@ -3840,6 +4021,61 @@ zfsvol_status zfsvol_receive_abort(const zfsvol_zfs *zfs,
                                    zfsvol_str dataset,
                                    bool *aborted,
                                    zfsvol_error **error);
+
+/**
+ * A door that writes to `writer`, and first what module it is. The context is released when the last that goes through the door is freed, or at once if this fails.
+ */
+zfsvol_status zfsvol_record_open(const zfsvol_zfs *zfs,
+                                 const zfsvol_writer *writer,
+                                 zfsvol_record **record,
+                                 zfsvol_error **error);
+
+/**
+ * A handle that goes through the door.
+ */
+zfsvol_status zfsvol_record_zfs(const zfsvol_record *record, zfsvol_zfs **zfs, zfsvol_error **error);
+
+/**
+ * Whether all was written so far: fails with what writing failed with first, since when nothing was recorded. The recording goes on.
+ */
+zfsvol_status zfsvol_record_finish(const zfsvol_record *record,
+                                   zfsvol_error **error);
+
+/**
+ * Frees the object; handles that go through the door go on recording. Does nothing for NULL.
+ */
+void zfsvol_record_free(zfsvol_record *record);
+
+/**
+ * Reads a whole recording, and releases the context. Fails with `CORRUPT` (it is none, is damaged or cut off), `UNSUPPORTED` (a newer format), `TOO_LARGE` (above 1 GiB), and with what reading
+ * fails with.
+ */
+zfsvol_status zfsvol_replay_open(const zfsvol_reader *reader,
+                                 zfsvol_order order,
+                                 zfsvol_replay **replay,
+                                 zfsvol_error **error);
+
+/**
+ * A handle that is answered from the recording.
+ */
+zfsvol_status zfsvol_replay_zfs(const zfsvol_replay *replay, zfsvol_zfs **zfs, zfsvol_error **error);
+
+/**
+ * How many recorded calls were not made yet. 0 for NULL.
+ */
+size_t zfsvol_replay_left(const zfsvol_replay *replay);
+
+/**
+ * What was wrong with the first call that the recording does not have, to be freed with `zfsvol_buffer_free`; a NULL pointer if there was none.
+ */
+zfsvol_status zfsvol_replay_mismatch(const zfsvol_replay *replay,
+                                     zfsvol_buffer *mismatch,
+                                     zfsvol_error **error);
+
+/**
+ * Frees the object; handles of it go on being answered. Does nothing for NULL.
+ */
+void zfsvol_replay_free(zfsvol_replay *replay);
 
 /**
  * Starts to send a snapshot, or a dataset as it is now if it is not mounted or open. Returns when the kernel has written the first of it, or refused. Issues
@@ -4190,7 +4426,7 @@ zfsvol_status zfsvol_records_open_fd(int32_t fd, zfsvol_records **records, zfsvo
 
 /**
  * The next record; NULL when all have come and the stream is sound: `index`, `offset` (uint64), `part` (string: `package_head`, `stream`, `package_end`), `kind` (string: `BEGIN`, `OBJECT`, `WRITE`, ...), `text` (string,
- * as `zstream dump` prints it), `payload_bytes` (uint64), and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
+ * as `zstream dump` prints it), `payload_bytes` (uint64), `fields` (nvlist: what it says, each field by its name), `object` (uint64) where it is about one, and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
  *
  * Fails as `zfsvol_stream_verify`.
  */
@@ -4205,48 +4441,11 @@ zfsvol_status zfsvol_records_next(const zfsvol_records *records,
 void zfsvol_records_free(zfsvol_records *records);
 
 /**
- * Copies a stream with its blocks as they are uncompressed. Both contexts are released in any case.
- *
- * Fails as `zfsvol_stream_verify`, and with what writing failed with.
- */
-zfsvol_status zfsvol_stream_decompress(const zfsvol_reader *from,
-                                       const zfsvol_writer *to,
-                                       zfsvol_error **error);
-
-/**
- * Copies a stream with its blocks compressed by that algorithm (`lz4`, `zle`, `gzip-6`, ...). Both contexts are released in any case.
- *
- * Fails as `zfsvol_stream_decompress`, and with `INVALID` for an algorithm that there is not.
- */
-zfsvol_status zfsvol_stream_recompress(const zfsvol_reader *from,
-                                       const zfsvol_writer *to,
-                                       zfsvol_str compression,
-                                       zfsvol_error **error);
-
-/**
- * Copies a stream without the blocks that begin at `offset` of `object`; `dropped` is how many these were (NULL if that does not matter). Both contexts are released in any case.
- */
-zfsvol_status zfsvol_stream_drop_record(const zfsvol_reader *from,
-                                        const zfsvol_writer *to,
-                                        uint64_t object,
-                                        uint64_t offset,
-                                        uint64_t *dropped,
-                                        zfsvol_error **error);
-
-/**
  * What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32). Fails with `INVALID`.
  */
 zfsvol_status zfsvol_token_decode(zfsvol_str token,
                                   zfsvol_nvlist **fields,
                                   zfsvol_error **error);
-
-/**
- * Copies a stream through, verifying it on the way, as `tee` with a check. Both contexts are released in any case; `summary` can be NULL.
- */
-zfsvol_status zfsvol_stream_copy(const zfsvol_reader *from,
-                                 const zfsvol_writer *to,
-                                 zfsvol_nvlist **summary,
-                                 zfsvol_error **error);
 
 /**
  * A topology with nothing in it. Its vdevs have sectors of 2 to the power of `ashift` bytes, 9 to 16, where they do not say otherwise; 0 for what the devices say.
@@ -4363,6 +4562,93 @@ zfsvol_status zfsvol_transfer_wait(const zfsvol_transfer *transfer,
  * Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most. Does nothing for NULL.
  */
 void zfsvol_transfer_free(zfsvol_transfer *transfer);
+
+/**
+ * Copies a stream through, verifying it on the way, as `tee` with a check. Both contexts are released in any case; `summary` can be NULL.
+ */
+zfsvol_status zfsvol_stream_copy(const zfsvol_reader *from,
+                                 const zfsvol_writer *to,
+                                 zfsvol_nvlist **summary,
+                                 zfsvol_error **error);
+
+/**
+ * Copies a stream with its blocks as they are uncompressed. Both contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_verify`, and with what writing failed with.
+ */
+zfsvol_status zfsvol_stream_decompress(const zfsvol_reader *from,
+                                       const zfsvol_writer *to,
+                                       zfsvol_error **error);
+
+/**
+ * Copies a stream with its blocks compressed by that algorithm (`lz4`, `zle`, `gzip-6`, ...). Both contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_decompress`, and with `INVALID` for an algorithm that there is not.
+ */
+zfsvol_status zfsvol_stream_recompress(const zfsvol_reader *from,
+                                       const zfsvol_writer *to,
+                                       zfsvol_str compression,
+                                       zfsvol_error **error);
+
+/**
+ * Copies a stream without the blocks that begin at `offset` of `object`; `dropped` is how many these were (NULL if that does not matter). Both contexts are released in any case.
+ */
+zfsvol_status zfsvol_stream_drop_record(const zfsvol_reader *from,
+                                        const zfsvol_writer *to,
+                                        uint64_t object,
+                                        uint64_t offset,
+                                        uint64_t *dropped,
+                                        zfsvol_error **error);
+
+/**
+ * Makes of a stream the rest that a resumed send would send: what finishes a receive that has got as far as `object` and `offset`, which a resume token names. Both contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_decompress`, and with `INVALID` for a package.
+ */
+zfsvol_status zfsvol_stream_cut(const zfsvol_reader *from,
+                                const zfsvol_writer *to,
+                                uint64_t object,
+                                uint64_t offset,
+                                zfsvol_error **error);
+
+/**
+ * Copies a stream without the records that `keep` refuses; what begins and ends it stays. The record is lent, and is as `zfsvol_records_next` gives it, without payload. Leaving out a record changes what is received: this is for
+ * repairs. The contexts of reader and writer are released in any case.
+ *
+ * Fails as `zfsvol_stream_decompress`.
+ */
+zfsvol_status zfsvol_stream_filter(const zfsvol_reader *from,
+                                   const zfsvol_writer *to,
+                                   bool (*keep)(void *context, const zfsvol_nvlist *record),
+                                   void *context,
+                                   zfsvol_error **error);
+
+/**
+ * Takes a package apart: `open` is called for each stream with its begin record (`fields` of `zfsvol_records_next`, lent), and fills in where that stream is to go; it returns 0, or an errno. A stream by itself is written as it is. `package` (NULL if it does not matter) gets what the
+ * package says of its streams, as `zfs send` wrote it, or NULL if it says nothing. All contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_decompress`.
+ */
+zfsvol_status zfsvol_stream_split(const zfsvol_reader *from,
+                                  int32_t (*open)(void *context,
+                                                  const zfsvol_nvlist *begin,
+                                                  zfsvol_writer *writer),
+                                  void *context,
+                                  zfsvol_nvlist **package,
+                                  zfsvol_error **error);
+
+/**
+ * Puts streams together into one package, which `zfs receive` takes in one go, in the order in which they are to be received. `name` is the snapshot that the package is of. Increments of one dataset need no
+ * `package`, which may be NULL; else it is one of `zfsvol_stream_split`. All contexts are released in any case.
+ *
+ * Fails as `zfsvol_stream_decompress`; with `INVALID` when one of them is a package itself, the name is too long or `package` is none.
+ */
+zfsvol_status zfsvol_stream_join(const zfsvol_reader *streams,
+                                 size_t count,
+                                 zfsvol_str name,
+                                 const zfsvol_nvlist *package,
+                                 const zfsvol_writer *to,
+                                 zfsvol_error **error);
 
 /**
  * A connection over descriptors of any kind: it reads from one and writes to the other, or both to the same one, a socket. They are duplicated: the caller keeps its own, and closes

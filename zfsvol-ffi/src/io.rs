@@ -1,11 +1,14 @@
 //! Streams from and to C: descriptors, and callbacks that read and write.
 
 use std::ffi::c_void;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::boundary::Caller;
-use crate::error::Fault;
+use crate::error::{Fault, zfsvol_error};
+use crate::handle::Object;
+use crate::status::zfsvol_status;
 
 /// Where bytes come from: a callback. Lent for the call; what it points to must last until `release` was called.
 #[repr(C)]
@@ -31,6 +34,77 @@ pub struct zfsvol_writer {
         Option<unsafe extern "C" fn(context: *mut c_void, data: *const u8, len: usize) -> i64>,
     /// Called once, when the context is no longer needed; NULL if nothing is to be done then.
     pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
+}
+
+impl zfsvol_writer {
+    /// None: a place for C to fill.
+    pub(crate) const NONE: Self =
+        Self { context: std::ptr::null_mut(), write: None, release: None };
+}
+
+/// Fills `reader` with callbacks of the library that read a descriptor: so a descriptor goes wherever a reader does. It is duplicated: the caller keeps its own. Give the reader to one call, which releases
+/// it, or call its `release` by hand.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_reader_from_fd(
+    fd: i32,
+    reader: *mut zfsvol_reader,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(reader)?;
+        let context = zfsvol_file::give(File::from(caller.descriptor(fd)?)).cast();
+        out.set(zfsvol_reader { context, read: Some(read_file), release: Some(release_file) });
+    })
+}
+
+/// The same for a writer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_writer_from_fd(
+    fd: i32,
+    writer: *mut zfsvol_writer,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(writer)?;
+        let context = zfsvol_file::give(File::from(caller.descriptor(fd)?)).cast();
+        out.set(zfsvol_writer { context, write: Some(write_file), release: Some(release_file) });
+    })
+}
+
+/// The context of such a reader or writer. C knows it as a context only.
+struct zfsvol_file;
+
+impl Object for zfsvol_file {
+    type Value = File;
+    const NAME: &'static str = "zfsvol_file";
+}
+
+/// What a callback returns where it panicked or was given another context: `EIO`, negative.
+const FAILED: i64 = -5;
+
+unsafe extern "C" fn read_file(context: *mut c_void, buffer: *mut u8, len: usize) -> i64 {
+    boundary!(or FAILED, |caller| {
+        let mut file = caller.get(context.cast::<zfsvol_file>())?;
+        outcome(file.read(caller.buffer(buffer, len)?))
+    })
+}
+
+unsafe extern "C" fn write_file(context: *mut c_void, data: *const u8, len: usize) -> i64 {
+    boundary!(or FAILED, |caller| {
+        let mut file = caller.get(context.cast::<zfsvol_file>())?;
+        outcome(file.write(caller.bytes(data, len)?))
+    })
+}
+
+unsafe extern "C" fn release_file(context: *mut c_void) {
+    boundary!(or(), |caller| caller.free(context.cast::<zfsvol_file>())?);
+}
+
+fn outcome(moved: io::Result<usize>) -> i64 {
+    match moved {
+        Ok(count) => i64::try_from(count).unwrap_or(i64::MAX),
+        Err(error) => error.raw_os_error().map_or(FAILED, |errno| -i64::from(errno)),
+    }
 }
 
 /// A context that C gave, which is released once.

@@ -1,17 +1,17 @@
-//! Streams as data, with no kernel: verified, read record by record, transformed; and resume tokens.
+//! Streams as data, with no kernel: verified, read record by record; and resume tokens.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 
 use zfsvol_core::nvlist::{NvList, Value};
 use zfsvol_core::stream::{
-    self, Compression, Part, ReadSource, Record, ResumeToken, StreamReader, Verifier,
+    self, Frame, Part, ReadSource, Record, ResumeToken, StreamReader, Verifier,
 };
 
-use crate::boundary::Caller;
+use crate::answer;
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::{Object, Slot};
-use crate::io::{FromC, ToC, zfsvol_reader, zfsvol_writer};
+use crate::io::{FromC, zfsvol_reader};
 use crate::nvlist::zfsvol_nvlist;
 use crate::status::zfsvol_status;
 use crate::view::zfsvol_str;
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn zfsvol_records_open_fd(
 }
 
 /// The next record; NULL when all have come and the stream is sound: `index`, `offset` (uint64), `part` (string: `package_head`, `stream`, `package_end`), `kind` (string: `BEGIN`, `OBJECT`, `WRITE`, ...), `text` (string,
-/// as `zstream dump` prints it), `payload_bytes` (uint64), and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
+/// as `zstream dump` prints it), `payload_bytes` (uint64), `fields` (nvlist: what it says, each field by its name), `object` (uint64) where it is about one, and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
 ///
 /// Fails as `zfsvol_stream_verify`.
 #[unsafe(no_mangle)]
@@ -168,28 +168,10 @@ pub unsafe extern "C" fn zfsvol_records_next(
     boundary!(error, |caller| {
         let out = caller.out(record)?;
         let next = caller.get(records)?.with(|reader| -> Result<Option<NvList>, Fault> {
-            let Some(frame) = reader.next_frame()? else { return Ok(None) };
-            let mut list = NvList::new();
-            list.insert("index", frame.index)
-                .insert("offset", frame.offset)
-                .insert(
-                    "part",
-                    match frame.part {
-                        Part::PackageHead => "package_head",
-                        Part::Stream => "stream",
-                        Part::PackageEnd => "package_end",
-                    },
-                )
-                .insert("kind", frame.record.record_type().name())
-                .insert("text", frame.record.to_string())
-                .insert("payload_bytes", frame.record.payload_bytes());
-            if let Some(object) = Record::object(frame.record) {
-                list.insert("object", object);
+            match reader.next_frame()? {
+                Some(frame) => told(&frame, payloads).map(Some),
+                None => Ok(None),
             }
-            if payloads {
-                list.insert("payload", Value::ByteArray(frame.payload.to_vec()));
-            }
-            Ok(Some(list))
         })??;
         out.give_optional(next);
     })
@@ -199,60 +181,6 @@ pub unsafe extern "C" fn zfsvol_records_next(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_records_free(records: *mut zfsvol_records) {
     boundary!(or(), |caller| caller.free(records)?);
-}
-
-/// Copies a stream with its blocks as they are uncompressed. Both contexts are released in any case.
-///
-/// Fails as `zfsvol_stream_verify`, and with what writing failed with.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zfsvol_stream_decompress(
-    from: *const zfsvol_reader,
-    to: *const zfsvol_writer,
-    error: *mut *mut zfsvol_error,
-) -> zfsvol_status {
-    boundary!(error, |caller| {
-        let (reader, writer) = ends(caller, from, to)?;
-        stream::decompress(&mut StreamReader::new(reader), writer)?.flush()?;
-    })
-}
-
-/// Copies a stream with its blocks compressed by that algorithm (`lz4`, `zle`, `gzip-6`, ...). Both contexts are released in any case.
-///
-/// Fails as `zfsvol_stream_decompress`, and with `INVALID` for an algorithm that there is not.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zfsvol_stream_recompress(
-    from: *const zfsvol_reader,
-    to: *const zfsvol_writer,
-    compression: zfsvol_str,
-    error: *mut *mut zfsvol_error,
-) -> zfsvol_status {
-    boundary!(error, |caller| {
-        let (reader, writer) = ends(caller, from, to)?;
-        let word = caller.text(compression)?;
-        let compression =
-            (0..=u8::MAX).map(Compression).find(|one| one.name() == Some(word)).ok_or_else(
-                || Fault::invalid("compress with", "there is no such algorithm").with_target(word),
-            )?;
-        stream::recompress(&mut StreamReader::new(reader), writer, compression)?.flush()?;
-    })
-}
-
-/// Copies a stream without the blocks that begin at `offset` of `object`; `dropped` is how many these were (NULL if that does not matter). Both contexts are released in any case.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zfsvol_stream_drop_record(
-    from: *const zfsvol_reader,
-    to: *const zfsvol_writer,
-    object: u64,
-    offset: u64,
-    dropped: *mut u64,
-    error: *mut *mut zfsvol_error,
-) -> zfsvol_status {
-    boundary!(error, |caller| {
-        let (reader, writer) = ends(caller, from, to)?;
-        let out = caller.optional_out(dropped)?;
-        let count = stream::drop_record(&mut StreamReader::new(reader), writer, object, offset)?;
-        out.set(count);
-    })
 }
 
 /// What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32). Fails with `INVALID`.
@@ -269,42 +197,28 @@ pub unsafe extern "C" fn zfsvol_token_decode(
     })
 }
 
-/// Copies a stream through, verifying it on the way, as `tee` with a check. Both contexts are released in any case; `summary` can be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zfsvol_stream_copy(
-    from: *const zfsvol_reader,
-    to: *const zfsvol_writer,
-    summary: *mut *mut zfsvol_nvlist,
-    error: *mut *mut zfsvol_error,
-) -> zfsvol_status {
-    boundary!(error, |caller| {
-        let (mut reader, mut writer) = ends(caller, from, to)?;
-        let out = caller.optional_out(summary)?;
-        let mut verifier = Verifier::new();
-        // As much as verifying reads at once.
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let count = match reader.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                count => count?,
-            };
-            let piece = buffer.get(..count).unwrap_or_default();
-            if piece.is_empty() {
-                break;
-            }
-            verifier.feed(piece)?;
-            writer.write_all(piece)?;
-        }
-        out.list(&verifier.finish()?)?;
-    })
-}
-
-/// Both ends; the contexts of both are released whatever happens.
-fn ends(
-    caller: &Caller,
-    from: *const zfsvol_reader,
-    to: *const zfsvol_writer,
-) -> Result<(FromC, ToC), Fault> {
-    let (reader, writer) = (caller.reader(from), caller.writer(to));
-    Ok((reader?, writer?))
+/// A record as [`zfsvol_records_next`] has it.
+pub(crate) fn told(frame: &Frame<'_>, payloads: bool) -> Result<NvList, Fault> {
+    let mut list = NvList::new();
+    list.insert("index", frame.index)
+        .insert("offset", frame.offset)
+        .insert(
+            "part",
+            match frame.part {
+                Part::PackageHead => "package_head",
+                Part::Stream => "stream",
+                Part::PackageEnd => "package_end",
+            },
+        )
+        .insert("kind", frame.record.record_type().name())
+        .insert("text", frame.record.to_string())
+        .insert("payload_bytes", frame.record.payload_bytes())
+        .insert("fields", answer::list(frame.record)?);
+    if let Some(object) = Record::object(frame.record) {
+        list.insert("object", object);
+    }
+    if payloads {
+        list.insert("payload", Value::ByteArray(frame.payload.to_vec()));
+    }
+    Ok(list)
 }

@@ -20,6 +20,10 @@ fn exported() -> Vec<(String, String, String)> {
             if line.trim_start().starts_with("//") || rest.starts_with('(') {
                 continue;
             }
+            // A callback that C is given.
+            if line.starts_with("unsafe extern") && lines[number - 1].is_empty() {
+                continue;
+            }
             let name = rest.split('(').next().unwrap().to_owned();
             let body: Vec<&str> =
                 lines[number..].iter().take_while(|line| **line != "}").copied().collect();

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "check.h"
+#include "memory.h"
 
 typedef struct {
     int before;
@@ -46,6 +47,63 @@ static void create_fails(zfsvol_zfs *door, const char *name, zfsvol_status wante
 
 static void create(zfsvol_zfs *door, const char *name) {
     OK(zfsvol_filesystem_create(door, str(name), NULL, NULL, &error));
+}
+
+static void recorded(void) {
+    zfsvol_zfs *zfs = embedded();
+    zfsvol_zfs *door = NULL;
+    zfsvol_record *record = NULL;
+    zfsvol_replay *replay = NULL;
+    zfsvol_reader reader;
+    zfsvol_writer writer;
+    zfsvol_buffer text = {NULL, 0};
+    memory calls;
+    bool exists = false;
+    memset(&calls, 0, sizeof(calls));
+    writer = writing(&calls);
+    OK(zfsvol_record_open(zfs, &writer, &record, &error));
+    OK(zfsvol_record_zfs(record, &door, &error));
+    create(door, "tank/a");
+    OK(zfsvol_dataset_exists(door, ZFSVOL_STR("tank/a"), &exists, &error));
+    OK(zfsvol_record_finish(record, &error));
+    FAILS(zfsvol_record_finish(NULL, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_record_zfs((zfsvol_record *)(void *)zfs, &door, &error), ZFSVOL_STATUS_WRONG_HANDLE);
+    zfsvol_zfs_free(door);
+    CHECK(calls.released == 0);
+    zfsvol_record_free(record);
+    zfsvol_record_free(NULL);
+    CHECK(calls.released == 1);
+    zfsvol_zfs_free(zfs);
+
+    reader = reading(&calls);
+    FAILS(zfsvol_replay_open(&reader, 2, &replay, &error), ZFSVOL_STATUS_UNKNOWN_NUMBER);
+    reader = reading(&calls);
+    reader.context = &calls;
+    calls.len -= 3;
+    FAILS(zfsvol_replay_open(&reader, ZFSVOL_ORDER_STRICT, &replay, &error), ZFSVOL_STATUS_CORRUPT);
+    calls.len += 3;
+    reader = reading(&calls);
+    OK(zfsvol_replay_open(&reader, ZFSVOL_ORDER_STRICT, &replay, &error));
+    CHECK(calls.released == 4 && zfsvol_replay_left(replay) >= 2 && zfsvol_replay_left(NULL) == 0);
+    OK(zfsvol_replay_zfs(replay, &door, &error));
+    create(door, "tank/a");
+    exists = false;
+    OK(zfsvol_dataset_exists(door, ZFSVOL_STR("tank/a"), &exists, &error));
+    CHECK(exists && zfsvol_replay_left(replay) == 0);
+    OK(zfsvol_replay_mismatch(replay, &text, &error));
+    CHECK(text.ptr == NULL);
+    CHECK(zfsvol_filesystem_create(door, ZFSVOL_STR("tank/b"), NULL, NULL, NULL) != ZFSVOL_STATUS_OK);
+    OK(zfsvol_replay_mismatch(replay, &text, &error));
+    CHECK(text.len > 0);
+    zfsvol_buffer_free(&text);
+    zfsvol_zfs_free(door);
+    zfsvol_replay_free(replay);
+    zfsvol_replay_free(NULL);
+    FAILS(zfsvol_replay_zfs(NULL, &door, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_replay_mismatch(NULL, &text, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_replay_open(NULL, ZFSVOL_ORDER_BY_REQUEST, &replay, &error), ZFSVOL_STATUS_NULL);
+    FAILS(zfsvol_record_open(NULL, NULL, &record, &error), ZFSVOL_STATUS_NULL);
+    free(calls.data);
 }
 
 int main(void) {
@@ -135,6 +193,7 @@ int main(void) {
     OK(zfsvol_zfs_open_embedded(&options, &zfs, &error));
     create_fails(zfs, "pond/a", ZFSVOL_STATUS_DENIED);
     zfsvol_zfs_free(zfs);
+    recorded();
     CHECK(ZFSVOL_RELEASE_DEFAULT == 0 && ZFSVOL_RELEASE_2_3 > ZFSVOL_RELEASE_2_1);
     return 0;
 }

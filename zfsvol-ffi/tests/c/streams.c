@@ -2,72 +2,128 @@
 #include <unistd.h>
 
 #include "check.h"
-
-typedef struct {
-    uint8_t *data;
-    size_t len;
-    size_t at;
-    int released;
-} memory;
-
-static int64_t append(void *context, const uint8_t *data, size_t len) {
-    memory *to = (memory *)context;
-    to->data = (uint8_t *)realloc(to->data, to->len + len);
-    memcpy(to->data + to->len, data, len);
-    to->len += len;
-    return (int64_t)len;
-}
-
-static int64_t take(void *context, uint8_t *buffer, size_t len) {
-    memory *from = (memory *)context;
-    size_t count = from->len - from->at;
-    count = count < len ? count : len;
-    memcpy(buffer, from->data + from->at, count);
-    from->at += count;
-    return (int64_t)count;
-}
-
-static void released(void *context) {
-    ((memory *)context)->released++;
-}
-
-static zfsvol_reader reading(memory *from) {
-    zfsvol_reader reader;
-    from->at = 0;
-    reader.context = from;
-    reader.read = take;
-    reader.release = released;
-    return reader;
-}
-
-static zfsvol_writer writing(memory *to) {
-    zfsvol_writer writer;
-    free(to->data);
-    memset(to, 0, sizeof(*to));
-    writer.context = to;
-    writer.write = append;
-    writer.release = released;
-    return writer;
-}
+#include "memory.h"
 
 static memory a_stream(void) {
     zfsvol_zfs *zfs = embedded();
-    zfsvol_send *send = NULL;
-    zfsvol_transfer *transfer = NULL;
     zfsvol_str name = ZFSVOL_STR("tank/a@1");
-    zfsvol_writer writer;
     memory stream;
-    memset(&stream, 0, sizeof(stream));
     OK(zfsvol_filesystem_create(zfs, ZFSVOL_STR("tank/a"), NULL, NULL, &error));
     OK(zfsvol_snapshot_create(zfs, &name, 1, NULL, &error));
-    OK(zfsvol_send_start(zfs, name, NULL, &send, &error));
-    writer = writing(&stream);
-    OK(zfsvol_send_to_writer(send, &writer, &transfer, &error));
-    OK(zfsvol_transfer_wait(transfer, -1, NULL, &error));
-    zfsvol_transfer_free(transfer);
-    zfsvol_send_free(send);
+    stream = sent(zfs, "tank/a@1", NULL);
     zfsvol_zfs_free(zfs);
     return stream;
+}
+
+/* Where the streams of a package go. */
+typedef struct {
+    memory parts[3];
+    int count;
+} parts;
+
+static int32_t open_part(void *context, const zfsvol_nvlist *begin, zfsvol_writer *writer) {
+    parts *all = (parts *)context;
+    CHECK(has(text_in(begin, "to_name"), "tank/a@"));
+    if (all->count == 3) {
+        return 28;
+    }
+    *writer = writing(&all->parts[all->count++]);
+    return 0;
+}
+
+static bool keeps(void *context, const zfsvol_nvlist *record) {
+    zfsvol_nvlist *fields = list_in(record, "fields", 0);
+    int *seen = (int *)context;
+    ++*seen;
+    CHECK(text_in(record, "kind").len > 0 && zfsvol_nvlist_count(fields) > 0);
+    zfsvol_nvlist_free(fields);
+    return !same(text_in(record, "kind"), "FREEOBJECTS");
+}
+
+static void taken_apart(memory *stream) {
+    memory package;
+    parts all;
+    zfsvol_reader sources[2];
+    zfsvol_reader reader;
+    zfsvol_writer writer;
+    zfsvol_nvlist *said = NULL;
+    zfsvol_nvlist *summary = NULL;
+    int seen = 0;
+    memset(&package, 0, sizeof(package));
+    memset(&all, 0, sizeof(all));
+    sources[0] = reading(stream);
+    writer = writing(&package);
+    OK(zfsvol_stream_join(sources, 1, ZFSVOL_STR("tank/a@1"), NULL, &writer, &error));
+    OK(zfsvol_stream_verify(package.data, package.len, &summary, &error));
+    CHECK(number_in(summary, "streams") == 1);
+    zfsvol_nvlist_free(summary);
+    reader = reading(&package);
+    OK(zfsvol_stream_split(&reader, open_part, &all, &said, &error));
+    CHECK(all.count == 1 && said == NULL && all.parts[0].released == 1);
+    CHECK(all.parts[0].len == stream->len);
+    reader = reading(&package);
+    all.count = 3;
+    FAILS(zfsvol_stream_split(&reader, open_part, &all, NULL, &error), ZFSVOL_STATUS_IO);
+    package.released = 0;
+    reader = reading(&package);
+    FAILS(zfsvol_stream_split(&reader, NULL, NULL, NULL, &error), ZFSVOL_STATUS_NULL);
+    CHECK(package.released == 1);
+    sources[0] = reading(&package);
+    sources[1] = reading(stream);
+    sources[1].read = NULL;
+    package.released = 0;
+    stream->released = 0;
+    writer = writing(&all.parts[0]);
+    FAILS(zfsvol_stream_join(sources, 2, ZFSVOL_STR("tank/a@1"), NULL, &writer, &error), ZFSVOL_STATUS_NULL);
+    CHECK(package.released == 1 && stream->released == 1 && all.parts[0].released == 1);
+    summary = new_list();
+    OK(zfsvol_nvlist_put_u64(summary, ZFSVOL_STR("fss"), 1, &error));
+    sources[0] = reading(stream);
+    writer = writing(&all.parts[0]);
+    FAILS(zfsvol_stream_join(sources, 1, ZFSVOL_STR("tank/a@1"), summary, &writer, &error), ZFSVOL_STATUS_INVALID);
+    zfsvol_nvlist_free(summary);
+
+    reader = reading(stream);
+    writer = writing(&all.parts[0]);
+    OK(zfsvol_stream_filter(&reader, &writer, keeps, &seen, &error));
+    CHECK(seen > 2 && all.parts[0].len < stream->len);
+    OK(zfsvol_stream_verify(all.parts[0].data, all.parts[0].len, NULL, &error));
+    reader = reading(stream);
+    writer = writing(&all.parts[0]);
+    FAILS(zfsvol_stream_filter(&reader, &writer, NULL, NULL, &error), ZFSVOL_STATUS_NULL);
+    reader = reading(stream);
+    writer = writing(&all.parts[0]);
+    OK(zfsvol_stream_cut(&reader, &writer, 1, 0, &error));
+    OK(zfsvol_stream_verify(all.parts[0].data, all.parts[0].len, NULL, &error));
+    reader = reading(&package);
+    writer = writing(&all.parts[0]);
+    FAILS(zfsvol_stream_cut(&reader, &writer, 1, 0, &error), ZFSVOL_STATUS_INVALID);
+    free(package.data);
+    free(all.parts[0].data);
+}
+
+static void over_descriptors(memory *stream) {
+    zfsvol_reader reader;
+    zfsvol_writer writer;
+    memory copy;
+    FILE *file = tmpfile();
+    memset(&copy, 0, sizeof(copy));
+    CHECK(file != NULL);
+    OK(zfsvol_writer_from_fd(fileno(file), &writer, &error));
+    reader = reading(stream);
+    OK(zfsvol_stream_copy(&reader, &writer, NULL, &error));
+    CHECK(lseek(fileno(file), 0, SEEK_SET) == 0);
+    OK(zfsvol_reader_from_fd(fileno(file), &reader, &error));
+    writer = writing(&copy);
+    OK(zfsvol_stream_copy(&reader, &writer, NULL, &error));
+    CHECK(copy.len == stream->len && memcmp(copy.data, stream->data, copy.len) == 0);
+    /* One that no call has got is released by hand. */
+    OK(zfsvol_reader_from_fd(fileno(file), &reader, &error));
+    reader.release(reader.context);
+    FAILS(zfsvol_reader_from_fd(-1, &reader, &error), ZFSVOL_STATUS_INVALID);
+    FAILS(zfsvol_writer_from_fd(fileno(file), NULL, &error), ZFSVOL_STATUS_NULL);
+    fclose(file);
+    free(copy.data);
 }
 
 static void verified(const memory *stream) {
@@ -169,6 +225,8 @@ int main(void) {
     verified(&stream);
     read_by_record(&stream);
     transformed(&stream);
+    taken_apart(&stream);
+    over_descriptors(&stream);
     FAILS(zfsvol_token_decode(ZFSVOL_STR("1-2-3-4"), &fields, &error), ZFSVOL_STATUS_INVALID);
     free(stream.data);
     return 0;
