@@ -305,8 +305,7 @@ fn push_to(frames: &[Frame]) -> Error {
     let connect = move || {
         transport.lock().unwrap().take().ok_or_else(|| std::io::ErrorKind::NotConnected.into())
     };
-    let peer: Arc<dyn Peer> =
-        Arc::new(RemotePeer::connect(ME, &options, connect).unwrap());
+    let peer: Arc<dyn Peer> = Arc::new(RemotePeer::connect(ME, &options, connect).unwrap());
     here.push(&name, &peer, &PushOptions::new()).unwrap().wait().unwrap_err()
 }
 
