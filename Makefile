@@ -33,14 +33,18 @@ DEMO_SECONDS = 600
 FUZZ_SECONDS ?= 60
 # What kernel-bench lists: so many datasets below one, or parents times datasets below each.
 SHAPES ?= 1000 10x100 10000 100x100
+# What `differential` asks: how many steps, from which seed; and how long it may take.
+STEPS ?= 5000
+SEED ?= 1
+DIFFERENTIAL_SECONDS ?= 14400
 
 # What crashpoints tries, if not everything.
 CRASHPOINTS ?=
 # How often the power is cut.
 ROUNDS ?= 3
 
-.PHONY: help demo test lint deny msrv unit crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test kernel-test-or-skip kernel-demo fuzz bench kernel-bench generate \
-	check-generated install clean payload-suite payload-demo payload-bench payload-crash tools
+.PHONY: help demo test lint deny msrv unit crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench \
+	generate check-generated install clean payload-suite payload-demo payload-bench payload-crash tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
@@ -101,6 +105,13 @@ kernel-test: payload-suite ## the suite on real OpenZFS: make kernel-test ZFS=2.
 		echo "== the suite on OpenZFS $$release"; \
 		$(VM_RUN) --zfs $$release --disks 3 --timeout $(SUITE_SECONDS) \
 			--payload $(GUEST_DIR)/suite -- ./suite $(FILTER); \
+	done
+
+differential: payload-suite ## the embedded kernel beside the module: make differential ZFS=2.3 STEPS=5000 SEED=1
+	@set -e; for release in $(RELEASES); do \
+		$(VM_RUN) --zfs $$release --timeout $(DIFFERENTIAL_SECONDS) --payload $(GUEST_DIR)/suite \
+			--env ZFSVOL_STEPS=$(STEPS) --env ZFSVOL_SEED=$(SEED) --env ZFSVOL_CASE_TIME=$(DIFFERENTIAL_SECONDS) \
+			-- ./suite differential::both; \
 	done
 
 # Where no guest can be built, the rest of `make test` is still worth something.

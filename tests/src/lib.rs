@@ -11,6 +11,7 @@
 //! | [`Machine`] | where the suite runs: which kernel, how fast, as whom |
 //! | [`command`], [`user`] | the commands of OpenZFS; being another user |
 //! | [`crash`] | everything that moves a volume, interrupted at every point |
+//! | [`differential`] | the embedded kernel beside the module |
 //! | [`volume`] | zvols with known content, compared through their block devices |
 //! | [`runner`] | filter, run, watch, report |
 
@@ -26,6 +27,7 @@
 mod case;
 pub mod command;
 pub mod crash;
+pub mod differential;
 pub mod expect;
 mod machine;
 mod peer;

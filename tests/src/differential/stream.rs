@@ -1,0 +1,63 @@
+//! Streams as far as two kernels write them alike.
+
+use zfsvol_core::stream::{Record, StreamReader};
+
+/// A number for some bytes, to compare them by.
+pub(super) fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(7, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+}
+
+/// What a stream says, but for what is another number in each kernel: GUIDs, checksums, times, how well a block compresses, and what is in
+/// the blocks of ZFS's own objects.
+pub(super) fn told(stream: &[u8]) -> String {
+    let mut reader = StreamReader::from_bytes(stream);
+    let mut said = String::from("sent");
+    loop {
+        let frame = match reader.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return said,
+            Err(error) => return format!("{said}\n    {error}"),
+        };
+        let text = match frame.record {
+            Record::Begin(begin) => format!(
+                "BEGIN {:?} {:?} since {}",
+                begin.features(),
+                begin.flags,
+                begin.from_guid.get() != 0
+            ),
+            Record::End(_) => "END".to_owned(),
+            Record::Write(write) => {
+                // Of a zvol the first object is its data.
+                let plain = write.object == 1 && write.compressed_bytes == 0;
+                let data = if plain { sum(frame.payload) } else { 0 };
+                let (offset, length) = (write.offset, write.logical_bytes);
+                format!("WRITE {} {offset} {length} {} {data:x}", write.object, write.compression)
+            }
+            Record::Object(_) | Record::Free(_) | Record::FreeObjects(_) => {
+                frame.record.to_string()
+            }
+            other => {
+                format!("{:?} {:?} {}", other.record_type(), other.object(), other.payload_bytes())
+            }
+        };
+        said.push_str("\n    ");
+        said.push_str(&text);
+    }
+}
+
+/// Where to cut a stream: `(thousandths of its records that are left out, bytes of the first of those that stay)`.
+pub(super) fn cut(stream: &[u8], (left_out, more): (u64, usize)) -> usize {
+    if (left_out, more) == (0, 0) {
+        return stream.len();
+    }
+    let mut reader = StreamReader::from_bytes(stream);
+    let mut starts = Vec::new();
+    while let Ok(Some(frame)) = reader.next_frame() {
+        starts.push(usize::try_from(frame.offset).expect("in memory"));
+    }
+    let records = starts.len() as u64;
+    let kept = usize::try_from(records - records * left_out / 1000).expect("in memory");
+    let start = starts.get(kept).copied().unwrap_or(stream.len());
+    // The first record comes whole: a stream without it is none.
+    (start + more).clamp(312.min(stream.len()), stream.len())
+}
