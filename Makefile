@@ -33,7 +33,8 @@ DEMO_SECONDS = 600
 FUZZ_SECONDS ?= 60
 # What kernel-bench lists: so many datasets below one, or parents times datasets below each.
 SHAPES ?= 1000 10x100 10000 100x100
-# What `differential` asks: how many steps, from which seed; and how long it may take.
+# What `differential` asks: how many steps, from which seed; how long it may take; TELL=1: print each
+# step before it is taken.
 STEPS ?= 5000
 SEED ?= 1
 DIFFERENTIAL_SECONDS ?= 14400
@@ -111,6 +112,7 @@ differential: payload-suite ## the embedded kernel beside the module: make diffe
 	@set -e; for release in $(RELEASES); do \
 		$(VM_RUN) --zfs $$release --timeout $(DIFFERENTIAL_SECONDS) --payload $(GUEST_DIR)/suite \
 			--env ZFSVOL_STEPS=$(STEPS) --env ZFSVOL_SEED=$(SEED) --env ZFSVOL_CASE_TIME=$(DIFFERENTIAL_SECONDS) \
+			$(if $(TELL),--env ZFSVOL_TELL=1) \
 			-- ./suite differential::both; \
 	done
 
@@ -142,9 +144,10 @@ fuzz: tools ## every fuzz target, FUZZ_SECONDS (60) each
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-bench: tools ## how quick streams are read: against memory, against zstream, and in bytes a second
+bench: tools ## how quick streams are read, against memory and zstream; what the embedded kernel costs
 	$(CARGO) bench -p zfsvol-benches --bench stream_ratios
 	$(CARGO) bench -p zfsvol-benches --bench stream
+	$(CARGO) bench -p zfsvol-benches --bench embedded
 
 kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs list: make kernel-bench ZFS=2.3 SHAPES="1000 100x100"
 	@set -e; for release in $(RELEASES); do \

@@ -10,10 +10,17 @@ use zfsvol_core::stream::ResumeToken;
 use super::side::{REPLY_BYTES, Side};
 
 /// Properties that are other numbers in another kernel, or in another file: times, places and identities.
-const OF_ITS_OWN: &[&str] =
-    &["available", "creation", "ivsetguid", "objsetid", "snapshots_changed", "pbkdf2salt"];
+const OF_ITS_OWN: &[&str] = &[
+    "available",
+    "creation",
+    "ivsetguid",
+    "objsetid",
+    "snapshots_changed",
+    "pbkdf2salt",
+    "keyguid",
+];
 /// What is reckoned of metadata: how well it compresses, how it is laid out. The suite's cases about space compare it within bounds.
-const SPACE: &[&str] = &["used", "referenced", "written", "ratio"];
+const SPACE: &[&str] = &["used", "referenced", "written", "ratio", "unique"];
 /// Pool properties that are set, and not counted.
 const OF_POOLS: &[&str] = &[
     "autoexpand",

@@ -235,9 +235,10 @@ impl Generator {
             ("context", &["none", "\"x\""]),
         ];
         match random.below(10) {
-            // What is not there, is read only, or has the wrong type.
+            // What is not there, is read only, or has the wrong type. Never a text for a read-only property that is one (`origin`, `name`):
+            // the module would take it, and its sync thread fall over a default there is not.
             0 => {
-                let name = random.of(&[
+                let names = [
                     "nosuch",
                     "used",
                     "type",
@@ -251,9 +252,14 @@ impl Generator {
                     "test:bad name",
                     ":",
                     "mounted",
-                    "iscsioptions",
-                ]);
-                let value = random.of(&[Value::Uint64(1), Value::Uint64(2), Value::from("1")]);
+                    "quota",
+                ];
+                let name = random.of(&names);
+                let is_text = ["type", "origin", "name"].contains(&name);
+                let value = match is_text || random.once_in(2) {
+                    true => Value::Uint64(random.of(&[1, 2])),
+                    false => Value::from("1"),
+                };
                 (name.to_owned(), value)
             }
             1..=3 => {
@@ -521,6 +527,7 @@ impl Generator {
             ("size", Value::Uint64(1)),
             ("nosuch", Value::Uint64(1)),
             ("test:pool", Value::from("x")),
+            ("test:pool", Value::from("")),
             ("version", Value::Uint64(5000)),
             ("version", Value::Uint64(1)),
             ("feature@nosuch:x", Value::Uint64(0)),
@@ -618,10 +625,14 @@ impl Generator {
     }
 
     fn send(&mut self) -> Step {
-        let what = match self.random.once_in(12) {
+        let mut what = match self.random.once_in(12) {
             true => self.dataset(),
             false => self.full_snapshot_name(),
         };
+        // The module makes the root of a pool before the pool has its features: it is another file system there.
+        if what == "R" || what.starts_with("R@") {
+            what = "R/v@s".to_owned();
+        }
         let of = what.split('@').next().unwrap_or_default().to_owned();
         let since = match self.random.below(8) {
             0..=2 => String::new(),
@@ -703,7 +714,10 @@ impl Generator {
                 }
                 ask(Ioc::SEND_SPACE, self.full_snapshot_name()).input(input)
             }
-            _ => ask(Ioc::USERSPACE_ONE, self.dataset()).objset_type(self.random.next() % 14),
+            _ => {
+                let name = self.random.of(&["R/a", "R/b", "R/v", "R/e", "R/nosuch"]);
+                ask(Ioc::USERSPACE_ONE, name).objset_type(self.random.next() % 14)
+            }
         };
         Step::Ask(request)
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long one difference may be worked on: what is left then is shown as it is.
-const TIME_MAX: Duration = Duration::from_secs(180);
+const TIME_MAX: Duration = Duration::from_secs(90);
 
 /// The shortest part of `steps`, in their order, that was found for which `shows` holds. It holds for all of them.
 pub(super) fn shrink<T: Clone>(steps: &[T], mut shows: impl FnMut(&[T]) -> bool) -> Vec<T> {

@@ -1,6 +1,6 @@
 //! Streams as far as two kernels write them alike.
 
-use zfsvol_core::stream::{Record, StreamReader};
+use zfsvol_core::stream::{ObjectType, Record, StreamReader};
 
 /// A number for some bytes, to compare them by.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
@@ -27,8 +27,7 @@ pub(super) fn told(stream: &[u8]) -> String {
             ),
             Record::End(_) => "END".to_owned(),
             Record::Write(write) => {
-                // Of a zvol the first object is its data.
-                let plain = write.object == 1 && write.compressed_bytes == 0;
+                let plain = write.object_type == ObjectType::ZVOL && write.compressed_bytes == 0;
                 let data = if plain { sum(frame.payload) } else { 0 };
                 let (offset, length) = (write.offset, write.logical_bytes);
                 format!("WRITE {} {offset} {length} {} {data:x}", write.object, write.compression)

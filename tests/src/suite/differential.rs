@@ -26,6 +26,7 @@ fn both_kernels_answer_the_same_to_the_same_requests(world: &World) {
         seed: number("ZFSVOL_SEED").unwrap_or(1),
         steps: steps.unwrap_or(u64::MAX),
         time: if steps.is_some() { Duration::MAX } else { TIME },
+        tell: env::var_os("ZFSVOL_TELL").is_some(),
     };
     let (done, differences) = run(world, plan);
     assert!(

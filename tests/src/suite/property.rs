@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_received_value_comes_back_when_reverted).needs(Need::Commands),
         case(properties_that_fail_are_named_and_the_rest_is_set),
         case(properties_of_a_missing_dataset_are_not_found),
+        case(zstd_of_a_missing_dataset_is_not_found),
         case(properties_of_the_wrong_kind_are_refused),
         case(a_quota_below_what_is_used_is_refused),
         case(a_property_newer_than_the_module_names_both_versions).needs(Need::Before(2, 5)),
@@ -267,6 +268,13 @@ fn properties_of_a_missing_dataset_are_not_found(world: &World) {
         assert!(error.failures().is_empty(), "{error}");
     }
     world.zfs().set_properties(&missing, &PropertySet::new()).expect("nothing to do");
+}
+
+/// The module does not survive it: the library must look first.
+fn zstd_of_a_missing_dataset_is_not_found(world: &World) {
+    let zstd = PropertySet::new().with("compression", "zstd-3").expect("a property");
+    let error = world.zfs().set_properties(&world.dataset("none"), &zstd).expect_err("not there");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 
 fn properties_of_the_wrong_kind_are_refused(world: &World) {

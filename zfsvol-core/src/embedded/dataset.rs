@@ -258,6 +258,10 @@ pub(super) fn destroy(state: &mut State, cmd: &mut Cmd) -> Result<()> {
 /// `zfs_ioc_rename`: a dataset with its tree, or a snapshot, alone or with those of the same name below.
 pub(super) fn rename(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     let to = std::str::from_utf8(&cmd.value).map_err(|_| Errno::EINVAL)?;
+    // Who may is asked of what is above: a pool has nothing there.
+    if !to.contains(['/', '@']) {
+        return Err(Errno::ENOENT);
+    }
     if !name::is_dataset(&cmd.name)
         || !name::is_dataset(to)
         || cmd.name.contains('%')
@@ -287,10 +291,11 @@ pub(super) fn rename(state: &mut State, cmd: &mut Cmd) -> Result<()> {
 
 /// `zfs_ioc_promote`: the name that both have is left in `string`.
 pub(super) fn promote(state: &mut State, cmd: &mut Cmd) -> Result<()> {
+    // It is looked up to see who may, before anything else.
+    let (pool, id) = state.hold(&cmd.name)?;
     if cmd.name.contains('%') {
         return Err(Errno::EINVAL);
     }
-    let (pool, id) = state.hold(&cmd.name)?;
     let origin = pool.dir_of(id)?.origin.ok_or(Errno::EINVAL)?;
     let of = pool.dir_name(pool.dataset(origin)?.dir)?;
     state.unmount_snapshots_of(&of);

@@ -89,7 +89,11 @@ impl Device {
         let mut objset = pool.dataset(self.dataset)?.content.objset.clone();
         change(&mut objset, &mut txn)?;
         let delta = txn.finish();
-        pool.check_growth(self.dataset, &delta)?;
+        // Linux has no word for a quota in what it says of block devices (`errno_to_blk_status`).
+        pool.check_growth(self.dataset, &delta).map_err(|errno| match errno {
+            Errno::EDQUOT => Errno::EIO,
+            errno => errno,
+        })?;
         pool.dataset_mut(self.dataset)?.content.objset = objset;
         pool.account(self.dataset, &delta)
     }

@@ -7,7 +7,7 @@ use super::name::NameCheck;
 use super::unsupported;
 use super::{
     Shared, activity, bookmark, dataset, event, history, hold, import, key, list, object, pool,
-    program, property, quota, receive, send, snapshot, space, vdev,
+    pool_property, program, property, quota, receive, send, snapshot, space, vdev,
 };
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
@@ -156,7 +156,7 @@ static TABLE: &[Entry] = &[
     entry(Ioc::POOL_CONFIGS, NameCheck::None, keys::NONE, LegacyRead(pool::configs)).without_pool(),
     entry(Ioc::POOL_STATS, Pool, keys::NONE, LegacyRead(pool::stats)).without_pool(),
     entry(Ioc::POOL_GET_PROPS, Pool, keys::POOL_GET_PROPS, Read(pool::get_props)).without_pool(),
-    entry(Ioc::POOL_SET_PROPS, Pool, keys::NONE, LegacyWrite(pool::set_props)).changes().noted(),
+    entry(Ioc::POOL_SET_PROPS, Pool, keys::NONE, LegacyWrite(pool_property::set)).changes().noted(),
     entry(Ioc::POOL_SYNC, Pool, keys::SYNC, Write(pool::sync)).anybody().changes(),
     entry(Ioc::EVENTS_NEXT, NameCheck::None, keys::NONE, LegacyLong(event::next)).without_pool(),
     entry(Ioc::EVENTS_SEEK, NameCheck::None, keys::NONE, LegacyWrite(event::seek)).without_pool(),

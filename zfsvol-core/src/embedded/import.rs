@@ -262,7 +262,7 @@ fn take(
     pool.rename_root(&cmd.name)?;
     let guid = pool.layout.guid();
     if !pool.is_read_only() {
-        pool::set_properties(&mut pool, &properties)?;
+        pool_property::set_properties(&mut pool, &properties)?;
         pool.begin();
         let _ = pool.write_labels(&cmd.name, LabelState::Active);
         pool.log_version("import");

@@ -254,6 +254,9 @@ pub(super) fn change(
     if !pool.features.has("encryption") {
         return Err(Errno::ENOTSUP);
     }
+    if !matches!(command, COMMAND_NEW_KEY..=COMMAND_FORCE_INHERIT) {
+        return Err(Errno::EINVAL);
+    }
     let dir = hold_dir(pool, name)?;
     let root = check_change(pool, dir, &params)?;
     pool.check_room(CHANGE_BLOCKS, Room::Reserved)?;

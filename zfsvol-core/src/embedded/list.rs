@@ -207,7 +207,9 @@ fn add_stats(pool: &Pool, id: Id, list: &mut NvList) -> Result<()> {
     }
     let objset = &dataset.content.objset;
     let volume = (objset.volume_size(), objset.volume_block_bytes().map(u64::from));
-    if let ((Some(volsize), Some(volblocksize)), false) = (volume, dataset.inconsistent) {
+    // A zvol's stream into the clone of a file system leaves a file system.
+    let is_silent = dataset.inconsistent || dataset.content.is_filesystem();
+    if let ((Some(volsize), Some(volblocksize)), false) = (volume, is_silent) {
         insert_number(list, "volsize", volsize);
         let is_default = is_default("volblocksize", volblocksize, release);
         add(list, "volblocksize", Value::Uint64(volblocksize), is_default);
@@ -353,8 +355,12 @@ impl Pool {
         insert_number(list, "encryption", crypt.wrapped.suite.number());
         insert_number(list, "keyguid", crypt.wrapped.guid);
         insert_number(list, "keyformat", crypt.format.keyformat);
-        insert_number(list, "pbkdf2salt", crypt.format.salt);
-        insert_number(list, "pbkdf2iters", crypt.format.iterations);
+        let numbers =
+            [("pbkdf2salt", crypt.format.salt), ("pbkdf2iters", crypt.format.iterations)];
+        for (name, number) in numbers {
+            let is_default = is_default(name, number, self.env.release);
+            add(list, name, Value::Uint64(number), is_default);
+        }
         if let Some(snapshot) = dataset.as_snapshot() {
             insert_number(list, "ivsetguid", snapshot.ivset_guid);
         }

@@ -43,6 +43,7 @@ mod mount;
 mod name;
 mod object;
 mod pool;
+mod pool_property;
 mod program;
 mod property;
 mod quota;

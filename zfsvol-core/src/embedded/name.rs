@@ -78,12 +78,13 @@ pub(super) fn is_entity(name: &str) -> bool {
         Some((path, rest)) => (path, rest.get(1..)),
         None => (name, None),
     };
-    let component = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| is_valid(byte) || byte == b'%')
-            && !matches!(part, "." | "..")
-    };
-    path.split('/').all(component) && last.is_none_or(component)
+    let fits =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| is_valid(byte) || byte == b'%');
+    // In front of an '@' or '#' the module does not look for them.
+    let is_dots = |part: &str| matches!(part, "." | "..");
+    let (above, of) = path.rsplit_once('/').map_or(("a", path), |(above, of)| (above, of));
+    let checked = above.split('/').chain(Some(last.unwrap_or(of)));
+    path.split('/').chain(last).all(fits) && !checked.into_iter().any(is_dots)
 }
 
 /// The pool that anything of that name is in.
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn names_are_those_the_module_takes() {
-        for name in ["a", "tank/a", "tank/a@s", "tank/a b", "tank/%recv", "t/a@b.c"] {
+        for name in ["a", "tank/a", "tank/a@s", "tank/.@s", "tank/a b", "tank/%recv", "t/a@b.c"] {
             assert!(is_dataset(name), "{name}");
         }
         for name in

@@ -2,15 +2,14 @@
 
 use super::dataset::root_of_new;
 use super::dispatch::{put, unpack};
-use super::engine::{Pool, PropSource, PropValue, Result, State, unsigned};
+use super::engine::{Pool, PropSource, Result, State, unsigned};
 use super::feature::{Enabled, Feature};
 use super::history::History;
-use super::list::{insert_number, to_value};
+use super::list::insert_number;
 use super::vdev::{LabelState, Layout, Vdev};
-use super::{name, property};
+use super::{name, pool_property, property};
 use crate::kernel::{Cmd, Errno};
-use crate::nvlist::{NvList, Value};
-use crate::property::{PropertyAccess, PropertyInfo, PropertyKind, PropertyScope};
+use crate::nvlist::NvList;
 
 /// The version of pools with features (`SPA_VERSION_FEATURES`).
 const VERSION: u64 = 5000;
@@ -74,7 +73,7 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
         properties.remove(name);
     }
     let release = state.env.release;
-    check_properties(&properties, release)?;
+    pool_property::check_new(&properties, release)?;
     let mut features = Enabled::default();
     for (name, _) in properties.iter() {
         let feature = name.strip_prefix("feature@").and_then(|name| Feature::find(name, release));
@@ -90,7 +89,7 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
     }
     state.check_free(&layout.devices().collect::<Vec<_>>())?;
     let mut pool = Pool::new(state.env.clone(), layout, features);
-    set_pool_properties(&mut pool, &properties);
+    pool_property::keep_new(&mut pool, &properties);
     let tx = pool.begin();
     let new = root_of_new(&pool, &mut root, hidden.as_ref(), tx)?;
     pool.add_root(pool_name, new, tx)?;
@@ -105,59 +104,6 @@ fn add(state: &mut State, pool_name: &str, layout: Layout, mut properties: NvLis
     state.post_event("pool_create", pool_name, guid);
     state.post_event("config_sync", pool_name, guid);
     Ok(())
-}
-
-/// `spa_prop_validate`, as far as it goes without devices.
-fn check_properties(properties: &NvList, release: (u32, u32)) -> Result<()> {
-    for (name, value) in properties.iter() {
-        if let Some(feature) = name.strip_prefix("feature@") {
-            if Feature::find(feature, release).is_none() {
-                return Err(Errno::EINVAL);
-            }
-            match value {
-                Value::Uint64(0) => continue,
-                _ => return Err(Errno::EINVAL),
-            }
-        }
-        let info = PropertyInfo::find(PropertyScope::Pool, name)
-            .filter(|info| info.since.is_none_or(|since| since <= release))
-            .ok_or(Errno::EINVAL)?;
-        if info.access == PropertyAccess::ReadOnly {
-            return Err(Errno::EINVAL);
-        }
-        match (info.kind, value) {
-            (PropertyKind::Text, Value::String(_))
-            | (PropertyKind::Number(_), Value::Uint64(_)) => {}
-            (PropertyKind::Index(words), Value::Uint64(number)) => {
-                if !words.iter().any(|(_, known)| known == number) {
-                    return Err(Errno::EINVAL);
-                }
-            }
-            _ => return Err(Errno::EINVAL),
-        }
-    }
-    Ok(())
-}
-
-/// A value as the history has it.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Uint64(number) => number.to_string(),
-        Value::String(text) => text.to_string_lossy().into_owned(),
-        _ => String::new(),
-    }
-}
-
-fn set_pool_properties(pool: &mut Pool, properties: &NvList) {
-    for (name, value) in properties.iter() {
-        let value = match value {
-            _ if name.starts_with("feature@") => continue,
-            Value::Uint64(number) => PropValue::Number(*number),
-            Value::String(text) => PropValue::Text(text.to_string_lossy().into()),
-            _ => continue,
-        };
-        pool.props.insert(name.to_owned(), value);
-    }
 }
 
 /// `zfs_ioc_pool_destroy`.
@@ -271,47 +217,7 @@ pub(super) fn get_props(
     ] {
         insert_number(output, name, number);
     }
-    let mut set = |name: &str, value: Value| {
-        let mut pair = NvList::new();
-        pair.insert("source", SOURCE_LOCAL).insert("value", value);
-        output.insert(name, pair);
-    };
-    for (name, value) in &pool.props {
-        set(name, to_value(value));
-    }
-    if let Some(altroot) = &pool.import.altroot {
-        set("altroot", altroot.as_str().into());
-    }
-    Ok(())
-}
-
-/// `zfs_ioc_pool_set_props`.
-pub(super) fn set_props(state: &mut State, cmd: &mut Cmd) -> Result<()> {
-    if cmd.input.as_ref().is_none_or(Vec::is_empty) {
-        return Err(Errno::EINVAL);
-    }
-    let properties = unpack(cmd.input.as_deref())?;
-    set_properties(state.pool_mut(&cmd.name)?, &properties)
-}
-
-/// `spa_prop_set`.
-pub(super) fn set_properties(pool: &mut Pool, properties: &NvList) -> Result<()> {
-    let release = pool.env.release;
-    check_properties(properties, release)?;
-    pool.begin();
-    for (name, _) in properties.iter() {
-        let feature = name.strip_prefix("feature@").and_then(|name| Feature::find(name, release));
-        if let Some(feature) = feature {
-            pool.features.enable(feature, release);
-        }
-    }
-    set_pool_properties(pool, properties);
-    let texts = properties.iter().filter(|(name, _)| !name.starts_with("feature@"));
-    let texts: Vec<String> =
-        texts.map(|(name, value)| format!("{name}={}", shown(value))).collect();
-    for text in texts {
-        pool.log_internal("set", None, text);
-    }
+    pool_property::put_kept(pool, output);
     Ok(())
 }
 

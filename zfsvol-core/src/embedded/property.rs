@@ -13,8 +13,8 @@ use crate::nvlist::{NvList, Value};
 use crate::property::{PropertyAccess, PropertyInfo, PropertyKind};
 
 /// Longest name and value, with the NUL at the end (`ZAP_MAXNAMELEN`, `ZAP_MAXVALUELEN`).
-const NAME_BYTES: usize = 256;
-const VALUE_BYTES: usize = 8192;
+pub(super) const NAME_BYTES: usize = 256;
+pub(super) const VALUE_BYTES: usize = 8192;
 
 /// Prefixes of the quotas of users, groups and projects that can be set, and of what is only told (`zfs_userquota_prop_prefixes`).
 const OWNER_QUOTAS: [&str; 6] = [
@@ -97,11 +97,12 @@ pub(super) fn begin_received(
         own_props_mut(pool, id)?.has_received = true;
         return Ok(());
     }
+    let has_received = pool.has_received(id)?;
     let own = own_props(pool, id)?;
-    let source = if own.has_received { PropSource::Forgotten } else { PropSource::None };
+    let source = if has_received { PropSource::Forgotten } else { PropSource::None };
     let mut old = NvList::new();
     for (property, slot) in own.iter() {
-        let value = if own.has_received { &slot.received } else { &slot.local };
+        let value = if has_received { &slot.received } else { &slot.local };
         if let (Some(value), false) = (value, properties.contains(property)) {
             old.insert(property, to_value(value));
         }
@@ -508,9 +509,13 @@ fn set_generic(
     let blocks = i64::try_from(pairs.len()).unwrap_or(i64::MAX).saturating_mul(2);
     pool.check_room(blocks, Room::Reserved)?;
     pool.begin();
+    let hides = source == PropSource::Inherited && pool.has_received(id)?;
     let props = own_props_mut(pool, id)?;
     for (name, value) in pairs {
         props.set(name, source, value.clone());
+        if hides {
+            props.hide(name);
+        }
     }
     let verb =
         if matches!(source, PropSource::None | PropSource::Inherited) { "inherit" } else { "set" };
@@ -549,6 +554,10 @@ pub(super) fn inherit(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     let source = if received { PropSource::None } else { PropSource::Inherited };
     let pool = state.pool_mut(&cmd.name)?;
     let info = known(name, pool.env.release);
+    // Labels are of another system: `zfs_secpolicy_setprop`, which comes first.
+    if name == "mlslabel" {
+        return Err(Errno::EPERM);
+    }
     match info {
         None if !is_user(name) => return Err(Errno::EINVAL),
         Some(info) if !received && !info.access.is_inheritable() => return Err(Errno::EINVAL),
@@ -577,7 +586,7 @@ pub(super) fn received(state: &State, cmd: &mut Cmd) -> Result<()> {
     // A dataset that is not there never received any either.
     let (pool, id) = state.hold(&cmd.name).map_err(|_| Errno::ENOTSUP)?;
     let own = own_props(pool, id)?;
-    if !own.has_received {
+    if !pool.has_received(id)? {
         return Err(Errno::ENOTSUP);
     }
     if cmd.reply_max == 0 {

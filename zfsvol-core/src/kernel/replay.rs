@@ -22,14 +22,21 @@ use crate::nvlist::{NvList, Value};
 ///
 /// Nothing is written to descriptors: who reads the stream of a replayed send meets its end at once. Devices of zvols cannot be opened.
 ///
-/// ```no_run
+/// ```
 /// use std::sync::Arc;
-/// use zfsvol_core::Zfs;
-/// use zfsvol_core::kernel::{Order, Replay};
+/// use zfsvol_core::embedded::Embedded;
+/// use zfsvol_core::kernel::{Order, Record, Replay};
+/// use zfsvol_core::{DatasetName, Zfs};
 ///
-/// let replay = Arc::new(Replay::read(std::fs::File::open("calls.zfsvol")?, Order::Strict)?);
-/// let zfs = Zfs::from_shared(replay.clone());
-/// // ... what was done when it was recorded ...
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("calls.zfsvol");
+/// let disk: DatasetName = "tank/disk".parse()?;
+/// let record = Arc::new(Record::new(Arc::new(Embedded::new()), std::fs::File::create(&path)?)?);
+/// assert!(!Zfs::from_shared(record.clone()).exists(&disk)?);
+/// record.finish()?;
+///
+/// let replay = Arc::new(Replay::read(std::fs::File::open(&path)?, Order::Strict)?);
+/// assert!(!Zfs::from_shared(replay.clone()).exists(&disk)?);
 /// assert_eq!((replay.left(), replay.mismatch()), (0, None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

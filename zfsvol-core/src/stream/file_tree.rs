@@ -40,13 +40,17 @@ const OBJECT_BITS: u64 = (1 << 48) - 1;
 ///
 /// It keeps directories and what is said of each file, and no data: [`FileImage`](super::FileImage) rebuilds that, of one file.
 ///
-/// ```no_run
-/// use std::fs::File;
-///
+/// ```
+/// # use zfsvol_core::property::PropertySet;
+/// # use zfsvol_core::zfs::SendOptions;
+/// # let zfs = zfsvol_core::Zfs::embedded();
+/// # let snapshot: zfsvol_core::SnapshotName = "tank@now".parse()?;
+/// # zfs.snapshot([&snapshot], &PropertySet::new())?;
+/// # let full = zfs.send(&snapshot, &SendOptions::full())?;
 /// use zfsvol_core::stream::{FileTree, StreamReader};
 ///
 /// let mut tree = FileTree::new();
-/// tree.apply(&mut StreamReader::new(File::open("full.zfs")?))?;
+/// tree.apply(&mut StreamReader::new(full))?;
 /// tree.walk(|file| println!("{:>12} {}", file.size, file.path.display()))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

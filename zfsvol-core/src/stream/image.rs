@@ -21,15 +21,23 @@ const ZVOL_PROPERTIES_OBJECT: u64 = 2;
 /// Rebuilds the block device of a zvol from its streams: a full one, and increments in their order. The disk gets the size that the
 /// zvol had.
 ///
-/// ```no_run
-/// use std::fs::File;
-///
+/// ```
+/// # use zfsvol_core::property::PropertySet;
+/// # use zfsvol_core::zfs::SendOptions;
+/// # let zfs = zfsvol_core::Zfs::embedded();
+/// # zfs.create_zvol(&"tank/disk".parse()?, zfsvol_core::Bytes::from_mib(1), &PropertySet::new())?;
+/// # let [one, two] = ["tank/disk@one", "tank/disk@two"].map(|name| name.parse().unwrap());
+/// # zfs.snapshot([&one], &PropertySet::new())?;
+/// # zfs.snapshot([&two], &PropertySet::new())?;
+/// # let full = zfs.send(&one, &SendOptions::full())?;
+/// # let monday = zfs.send(&two, &SendOptions::since(one))?;
 /// use zfsvol_core::stream::{StreamReader, ZvolImage};
 ///
-/// let disk = File::options().read(true).write(true).create(true).truncate(true).open("disk.img")?;
+/// // A file, or whatever else is a `Disk`.
+/// # let disk = tempfile::tempfile()?;
 /// let mut image = ZvolImage::new(disk);
-/// image.apply(&mut StreamReader::new(File::open("full.zfs")?))?;
-/// image.apply(&mut StreamReader::new(File::open("monday.zfs")?))?;
+/// image.apply(&mut StreamReader::new(full))?;
+/// image.apply(&mut StreamReader::new(monday))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -3,11 +3,13 @@
 //! A *node* is a UUID and a root dataset; a *volume* is one dataset below it, a file system or a block device. It is named by the volume alone
 //! and never by its owner, so that its path survives a move. Everything a node knows is in the pool: there is no file beside it.
 //!
-//! ```no_run
+//! ```
 //! use zfsvol_core::volume::{Node, Uuid, VolumeSpec};
 //! use zfsvol_core::{Bytes, Zfs};
 //!
-//! let node = Node::open(Zfs::open()?, "tank/volumes".parse()?, Uuid::from_u128(1))?;
+//! // `Zfs::open()` for the pools of this machine.
+//! let zfs = Zfs::embedded();
+//! let node = Node::open(zfs, "tank/volumes".parse()?, Uuid::from_u128(1))?;
 //! let name = "shop:db".parse()?;
 //! node.create(&name, &VolumeSpec::file_system().quota(Bytes::from_gib(10)))?;
 //! println!("{}", node.mount(&name)?.display());

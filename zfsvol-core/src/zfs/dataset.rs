@@ -25,12 +25,12 @@ pub(super) const OBJSET_ZVOL: i32 = 3;
 
 /// What to create: a file system or a zvol, its properties, and its key if it is to be an encryption root.
 ///
-/// ```no_run
+/// ```
 /// use zfsvol_core::property::PropertySet;
 /// use zfsvol_core::zfs::{Create, Key};
 /// use zfsvol_core::{Bytes, Zfs};
 ///
-/// let zfs = Zfs::open()?;
+/// let zfs = Zfs::embedded();
 /// let properties = PropertySet::new().with("compression", "zstd")?;
 /// zfs.create(&"tank/db".parse()?, &Create::zvol(Bytes::from_gib(10)).properties(&properties))?;
 ///

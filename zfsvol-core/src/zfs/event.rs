@@ -84,11 +84,13 @@ fn event_time(time: &[i64]) -> SystemTime {
 /// The kernel's own wait for the next event ends only with a signal, so it is not used: while nothing happens, the kernel is asked every
 /// 100 ms. [`stopper`](Self::stopper) ends a wait from another thread at once.
 ///
-/// ```no_run
+/// ```
 /// use zfsvol_core::Zfs;
 ///
-/// let zfs = Zfs::open()?;
-/// for event in zfs.events()? {
+/// let zfs = Zfs::embedded();
+/// let mut events = zfs.events()?;
+/// # events.stopper().stop();
+/// for event in &mut events {
 ///     let event = event?;
 ///     println!("{} {}", event.class, event.pool.as_deref().unwrap_or("-"));
 /// }

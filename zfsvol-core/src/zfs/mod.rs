@@ -89,12 +89,12 @@ pub use vdev_status::{
 ///
 /// Cheap to clone (`Clone` shares the door), and usable from any number of threads at once.
 ///
-/// ```no_run
+/// ```
 /// use zfsvol_core::Zfs;
 ///
-/// let zfs = Zfs::open()?;
+/// // `Zfs::open()` for the module of this machine.
+/// let zfs = Zfs::embedded();
 /// println!("OpenZFS {}", zfs.module().version);
-/// # Ok::<(), zfsvol_core::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Zfs {

@@ -319,7 +319,7 @@ impl Zfs {
                 particular.push(info);
             }
         }
-        if particular.is_empty() {
+        if particular.is_empty() && !sets_zstd(properties) {
             return Ok(());
         }
         let (kind, _) = kind_of(
@@ -470,6 +470,16 @@ fn received(property: &str, value: &crate::nvlist::Value) -> Option<PropertyValu
         Value::String(text) => PropertyValue::Text(text.to_string()),
         _ => return None,
     })
+}
+
+/// Whether `compression=zstd` is set. The module notes in the dataset that it is used, and has the whole machine stop where there is no such
+/// dataset (2.1 to 2.4 `module/zfs/dsl_dataset.c`, dsl_dataset_set_compression_sync): so it is looked up before.
+fn sets_zstd(properties: &PropertySet) -> bool {
+    /// `ZIO_COMPRESS_ZSTD`, and the part of the number that is no level (`ZIO_COMPRESS_ALGO`).
+    const ZSTD: u64 = 16;
+    const ALGORITHM: u64 = 0x7f;
+    let number = properties.to_nvlist().get_u64("compression");
+    number.is_some_and(|number| number & ALGORITHM == ZSTD)
 }
 
 fn parity_layout(vdev: &NvList) -> Option<ParityLayout> {

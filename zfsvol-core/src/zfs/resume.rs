@@ -77,16 +77,28 @@ impl Zfs {
     /// Issues `ZFS_IOC_OBJSET_STATS`, `ZFS_IOC_SNAPSHOT_LIST_NEXT`, `ZFS_IOC_DATASET_LIST_NEXT` and `ZFS_IOC_GET_BOOKMARKS` to find them, then
     /// `ZFS_IOC_SEND_NEW` as [`Zfs::send`].
     ///
-    /// ```no_run
-    /// # let zfs = zfsvol_core::Zfs::open()?;
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # use zfsvol_core::property::PropertySet;
+    /// # use zfsvol_core::zfs::SendOptions;
+    /// # let zfs = zfsvol_core::Zfs::embedded();
+    /// # zfs.create_filesystem(&"tank/db".parse()?, &PropertySet::new())?;
+    /// # let monday: zfsvol_core::SnapshotName = "tank/db@monday".parse()?;
+    /// # zfs.snapshot([&monday], &PropertySet::new())?;
+    /// # let mut stream = Vec::new();
+    /// # zfs.send(&monday, &SendOptions::full())?.read_to_end(&mut stream)?;
     /// use zfsvol_core::zfs::ReceiveOptions;
     ///
-    /// // Between two pools of one machine; else the token and the stream go over the network.
-    /// let copy = "backup/db@monday".parse()?;
-    /// if let Some(token) = zfs.receive_token(&"backup/db".parse()?)? {
-    ///     let rest = zfs.send_resume(&token.parse()?, None)?;
-    ///     rest.receive_into(zfs.receive(&copy, &ReceiveOptions::new().resumable())?)?.wait()?;
-    /// }
+    /// // Within one machine; else the token and the stream go over the network.
+    /// let copy = "tank/copy@monday".parse()?;
+    /// let resumable = ReceiveOptions::new().resumable();
+    /// # let mut first = zfs.receive(&copy, &resumable)?;
+    /// # first.write_all(&stream[..stream.len() / 2])?;
+    /// # first.finish().unwrap_err();
+    /// let token = zfs.receive_token(&copy.dataset())?.expect("it was interrupted");
+    /// let rest = zfs.send_resume(&token.parse()?, None)?;
+    /// rest.receive_into(zfs.receive(&copy, &resumable)?)?.wait()?;
+    /// assert!(zfs.exists(&copy)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -29,13 +29,16 @@ impl Zfs {
     ///
     /// Issues `ZFS_IOC_SNAPSHOT` once; on disk when it returns. An empty list does nothing.
     ///
-    /// ```no_run
-    /// use zfsvol_core::Zfs;
+    /// ```
     /// use zfsvol_core::property::PropertySet;
+    /// use zfsvol_core::{Bytes, Zfs};
     ///
-    /// let zfs = Zfs::open()?;
+    /// let zfs = Zfs::embedded();
+    /// zfs.create_filesystem(&"tank/files".parse()?, &PropertySet::new())?;
+    /// zfs.create_zvol(&"tank/disk".parse()?, Bytes::from_gib(1), &PropertySet::new())?;
     /// let both = ["tank/files@monday".parse()?, "tank/disk@monday".parse()?];
     /// zfs.snapshot(&both, &PropertySet::new())?;
+    /// assert!(zfs.exists(&both[1])?);
     /// # Ok::<(), zfsvol_core::Error>(())
     /// ```
     ///

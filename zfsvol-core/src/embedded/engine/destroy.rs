@@ -2,6 +2,7 @@
 
 use super::dir::Used;
 use super::pool::Pool;
+use super::props::PropValue;
 use super::space::Space;
 use super::{Id, Result, Tx};
 use crate::kernel::Errno;
@@ -54,10 +55,18 @@ impl Pool {
         let head = self.dir(dir)?.head;
         self.head_mut(head)?.remove_snapshot(&name);
         self.datasets.remove(id);
+        self.clear_bootfs(id);
         if !name.starts_with('%') {
             self.count(dir, 0, -1)?;
         }
         self.snapshots_changed(dir, tx)
+    }
+
+    /// What is gone is not booted from: `spa_prop_clear_bootfs`.
+    fn clear_bootfs(&mut self, id: Id) {
+        if self.props.get("bootfs").and_then(PropValue::number) == Some(id) {
+            self.props.remove("bootfs");
+        }
     }
 
     /// Takes it out of the chain of snapshots.
@@ -227,6 +236,7 @@ impl Pool {
         self.keys.remove(dir);
         self.dirs.remove(dir);
         self.datasets.remove(id);
+        self.clear_bootfs(id);
         match too {
             Some(origin) => self.destroy_snapshot(origin, false, tx),
             None => Ok(()),

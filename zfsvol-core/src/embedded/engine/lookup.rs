@@ -24,9 +24,11 @@ impl Pool {
     /// The directory of a name, as far as it goes, and what is left of the name: `dsl_dir_hold`.
     ///
     /// # Errors
-    /// `EXDEV` for a name of another pool; `ENOENT` when more than the last component is missing.
+    /// `EXDEV` for a name of another pool; `ENOENT` when more than the last component is missing; `EINVAL` where separators follow
+    /// one another.
     pub(in crate::embedded) fn hold_dir<'n>(&self, name: &'n str) -> Result<(Id, Option<&'n str>)> {
         let mut id = self.root;
+        check_component(name)?;
         if name::pool_of(name) != &*self.dir(id)?.name {
             return Err(Errno::EXDEV);
         }
@@ -35,7 +37,11 @@ impl Pool {
             return Ok((id, None));
         };
         loop {
-            let Some(path) = rest.strip_prefix('/') else { return Ok((id, Some(rest))) };
+            let Some(path) = rest.strip_prefix('/') else {
+                check_component(rest)?;
+                return Ok((id, Some(rest)));
+            };
+            check_component(path)?;
             let end = path.find(['/', '@', '#']).unwrap_or(path.len());
             let (component, after) = path.split_at_checked(end).unwrap_or((path, ""));
             match self.dir(id)?.child(component) {
@@ -146,6 +152,22 @@ impl Pool {
         Ok(None)
     }
 
+    /// Whether properties were ever received here or above: `dsl_prop_get_hasrecvd` asks for a property that is inherited like any other.
+    ///
+    /// # Errors
+    /// As [`Pool::dir`].
+    pub(in crate::embedded) fn has_received(&self, dataset: Id) -> Result<bool> {
+        let mut next = Some(self.dataset(dataset)?.dir);
+        while let Some(id) = next {
+            let dir = self.dir(id)?;
+            if dir.props.has_received {
+                return Ok(true);
+            }
+            next = dir.parent;
+        }
+        Ok(false)
+    }
+
     /// The number a property of a dataset has, the default included.
     ///
     /// # Errors
@@ -153,6 +175,25 @@ impl Pool {
     pub(in crate::embedded) fn number(&self, dataset: Id, property: &str) -> Result<u64> {
         let set = self.resolve(dataset, property)?.and_then(|(value, _)| value.number());
         Ok(set.unwrap_or_else(|| default_number(property, self.env.release).unwrap_or(0)))
+    }
+}
+
+/// What the module asks of a name before it looks for its first component: OpenZFS 2.3 `module/zfs/dsl_dir.c`, getcomponent.
+fn check_component(path: &str) -> Result<()> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let Some(at) = path.find(['/', '@']) else { return Ok(()) };
+    let (component, rest) = path.split_at_checked(at).unwrap_or((path, ""));
+    let after = rest.get(1..).unwrap_or_default();
+    let is_wrong = match (component.is_empty(), rest.starts_with('@')) {
+        (true, true) => after.is_empty() || after.contains(['/', '@']),
+        (false, true) => after.contains('/'),
+        (is_empty, false) => is_empty,
+    };
+    match is_wrong || after.starts_with(['/', '@']) {
+        true => Err(Errno::EINVAL),
+        false => Ok(()),
     }
 }
 

@@ -135,7 +135,6 @@ impl Props {
         source: PropSource,
         value: Option<PropValue>,
     ) {
-        let has_received = self.has_received;
         let slot = self.slots.entry(Name::new(name)).or_default();
         match source {
             PropSource::Local => {
@@ -143,10 +142,7 @@ impl Props {
                 slot.local = value;
             }
             PropSource::Received => slot.received = value,
-            PropSource::Inherited => {
-                slot.local = None;
-                slot.hidden |= has_received;
-            }
+            PropSource::Inherited => slot.local = None,
             PropSource::None => {
                 slot.local = None;
                 slot.hidden = false;
@@ -156,6 +152,11 @@ impl Props {
         if slot.is_empty() {
             self.slots.remove(name);
         }
+    }
+
+    /// Has what was received of it not count: where properties are received, it could come.
+    pub(in crate::embedded) fn hide(&mut self, name: &str) {
+        self.slots.entry(Name::new(name)).or_default().hidden = true;
     }
 
     /// `dsl_prop_predict`: the number that would count after setting it so, 0 for none.
@@ -190,6 +191,7 @@ mod tests {
         props.set("atime", PropSource::Local, Some(PropValue::Number(1)));
         assert_eq!(number(&props), Some((1, false)));
         props.set("atime", PropSource::Inherited, None);
+        props.hide("atime");
         assert_eq!(number(&props), None);
         props.set("atime", PropSource::None, None);
         assert_eq!(number(&props), Some((0, true)));

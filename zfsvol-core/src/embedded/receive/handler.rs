@@ -11,7 +11,10 @@ use crate::embedded::engine::Result;
 use crate::embedded::{Shared, descriptor, name};
 use crate::kernel::Errno;
 use crate::nvlist::{ByteOrder, NvList};
-use crate::stream::{Begin, BeginFlags, Header, RECORD_BYTES, Record, STREAM_MAGIC};
+use crate::stream::{
+    Begin, BeginFlags, Header, Problem, RECORD_BYTES, Record, STREAM_MAGIC, StreamError,
+    StreamReader,
+};
 
 /// The most that may follow the begin record, whatever `zfs receive` takes.
 const LIST_BYTES_MAX: u32 = 1 << 28;
@@ -118,7 +121,7 @@ fn receive_from(
     let hidden = input.get_list("hidden_args");
     let target = shared.change(|state| begin::begin(state, &request, local.as_mut(), hidden))?;
     let received = input.get_list("props");
-    let saved = properties::before(&shared.read(), &request, &target);
+    let saved = properties::before(&shared.read(), &request, &target, received);
     let delayed =
         properties::set(&mut shared.write(), &request, &target, received, local.as_ref(), answer);
     let outcome = stream::receive(shared, &request, &target, &came, stream);
@@ -184,8 +187,34 @@ fn read_list(begin: &Begin, stream: &mut Counted, came: &mut Vec<u8>) -> Result<
     if (read as u64) < length {
         return Err(Errno::ZFS_ERR_STREAM_TRUNCATED);
     }
+    let mut next = Vec::with_capacity(RECORD_BYTES);
+    let read = stream.take(RECORD_BYTES as u64).read_to_end(&mut next);
+    read.map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))?;
+    // With a list the module reads the fields of the next record too, before it looks at anything.
+    check_next(came, &next)?;
     let payload = came.get(start..).unwrap_or_default();
-    NvList::from_bytes(payload).map_err(|_| Errno::EINVAL)
+    let list = NvList::from_bytes(payload).map_err(|_| Errno::EINVAL);
+    came.extend_from_slice(&next);
+    list
+}
+
+/// `receive_read_payload_and_next_header`: whether the record after the first is there, and what came before it is sound.
+fn check_next(came: &[u8], next: &[u8]) -> Result<()> {
+    if next.len() < RECORD_BYTES {
+        return Err(Errno::ZFS_ERR_STREAM_TRUNCATED);
+    }
+    let both = [came, next].concat();
+    let mut reader = StreamReader::from_bytes(&both);
+    let is_damaged = |error: &StreamError| matches!(error.problem(), Problem::Checksum { .. });
+    for _ in 0..2 {
+        match reader.next_frame() {
+            Err(error) if is_damaged(&error) => return Err(Errno::EBADE),
+            // What else is wrong with it is found when it is its turn.
+            Err(_) => return Ok(()),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 impl Request<'_> {

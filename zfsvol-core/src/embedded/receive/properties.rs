@@ -43,23 +43,45 @@ impl Delayed {
 }
 
 /// The properties of a dataset that is received into, should they have to be put back.
-pub(super) fn before(state: &State, request: &Request<'_>, target: &Target) -> Option<Props> {
+pub(super) struct Before {
+    props: Props,
+    /// Properties are received for the first time.
+    is_first: bool,
+}
+
+/// Remembers them; nothing for a new dataset.
+pub(super) fn before(
+    state: &State,
+    request: &Request<'_>,
+    target: &Target,
+    received: Option<&NvList>,
+) -> Option<Before> {
     if target.is_new {
         return None;
     }
     let (pool, id) = state.hold(request.dataset).ok()?;
-    Some(pool.dir_of(id).ok()?.props.clone())
+    let is_first = received.is_some() && !pool.has_received(id).ok()?;
+    Some(Before { props: pool.dir_of(id).ok()?.props.clone(), is_first })
 }
 
 /// Puts properties back.
-pub(super) fn restore(state: &mut State, request: &Request<'_>, before: Option<Props>) {
-    let Some(before) = before else { return };
+///
+/// The first time that properties are received the module takes the local ones for received and puts those back; what was set besides stays.
+pub(super) fn restore(state: &mut State, request: &Request<'_>, before: Option<Before>) {
+    let Some(Before { mut props, is_first }) = before else { return };
     // Nothing can be done about it where that fails.
     let _ = (|| -> Result<()> {
         let pool = state.pool_mut(request.dataset)?;
         let id = pool.hold(request.dataset)?;
         let dir = pool.dataset(id)?.dir;
-        pool.dir_mut(dir)?.props = before;
+        if is_first {
+            for (name, slot) in pool.dir(dir)?.props.iter() {
+                if props.slot(name).is_none_or(|before| before.local.is_none()) {
+                    props.set(name, PropSource::Local, slot.local.clone());
+                }
+            }
+        }
+        pool.dir_mut(dir)?.props = props;
         pool.refresh_numbers(id)
     })();
 }

@@ -39,13 +39,27 @@ pub(super) fn receive(
     }
     let mut reader = StreamReader::new(Cursor::new(came).chain(input)).stop_at_end();
     let mut batch = Batch::new(shared, request, target)?;
+    let mut last: Option<(Record, u64)> = None;
+    let mut payload = Vec::new();
     let outcome = (|| {
-        while let Some(frame) = reader.next_frame().map_err(|error| errno_of(&error))? {
+        loop {
+            let next = reader.next_frame();
+            let proven = match &next {
+                Ok(_) => true,
+                Err(error) => proves_the_last(error.problem()),
+            };
+            // The module takes a record when it has the next one's fields, whose checksum is of all before.
+            if let Some((record, end)) = last.take().filter(|_| proven) {
+                batch.apply(&record, &payload, end)?;
+            }
+            let Some(frame) = next.map_err(|error| errno_of(&error))? else { break };
             if matches!(frame.record, Record::Begin(_) | Record::End(_)) || target.heal {
                 continue;
             }
-            let end = frame.offset + (RECORD_BYTES + frame.payload.len()) as u64;
-            batch.apply(frame.record, frame.payload, end)?;
+            payload.clear();
+            payload.extend_from_slice(frame.payload);
+            last =
+                Some((frame.record.clone(), frame.offset + (RECORD_BYTES + payload.len()) as u64));
         }
         if request.origin.is_some() && request.begin.from_guid.get() == 0 {
             batch.free_the_rest()?;
@@ -60,6 +74,15 @@ pub(super) fn receive(
         outcome.and(kept)?;
     }
     Ok(Arrived { keys })
+}
+
+/// Whether the fields of the record that is wrong came whole, and with the right checksum.
+fn proves_the_last(problem: &Problem) -> bool {
+    match problem {
+        Problem::Truncated { found, .. } => *found >= RECORD_BYTES as u64,
+        Problem::Checksum { .. } | Problem::Io(_) | Problem::NoEnd => false,
+        _ => true,
+    }
 }
 
 /// What the module answers to a stream that cannot be read.
@@ -82,8 +105,10 @@ struct Batch<'a> {
     txn: Option<Txn>,
     bytes: usize,
     records: usize,
-    /// How much of the stream is in.
-    received: u64,
+    /// How much of the stream was in when it was last noted where to go on.
+    noted: u64,
+    /// The last record was a block: the module collects those, and notes where it is when another record comes, or none.
+    wrote: bool,
     /// How much came before it was interrupted.
     before: u64,
 }
@@ -101,7 +126,8 @@ impl<'a> Batch<'a> {
             txn: None,
             bytes: 0,
             records: 0,
-            received: 0,
+            noted: 0,
+            wrote: false,
             before: target.resumed.map_or(0, |(bytes, _)| bytes),
         })
     }
@@ -110,7 +136,13 @@ impl<'a> Batch<'a> {
         let txn = Self::begin(&mut self.txn, self.shared, self.target, self.raw)?;
         self.receiver.apply(&mut self.objset, record, payload, txn)?;
         // The begin record itself is not counted: it was read by another.
-        self.received = self.before + end.saturating_sub(RECORD_BYTES as u64);
+        let received = self.before + end.saturating_sub(RECORD_BYTES as u64);
+        let notes =
+            matches!(record, Record::Object(_) | Record::Write(_) | Record::WriteEmbedded(_));
+        if notes || self.wrote {
+            self.noted = received;
+        }
+        self.wrote = matches!(record, Record::Write(_));
         self.bytes += payload.len();
         self.records += 1;
         if self.bytes >= BATCH_BYTES || self.records >= BATCH_RECORDS {
@@ -163,7 +195,7 @@ impl<'a> Batch<'a> {
         {
             resume.object = object;
             resume.offset = offset;
-            resume.bytes = self.received;
+            resume.bytes = self.noted;
         }
         self.shared.commit(state)
     }

@@ -267,15 +267,18 @@ fn prepare(state: &mut State, request: &Request<'_>) -> Result<Job> {
         source.begin_guid = Some(resume.to_guid);
         source.name.clone_from(&resume.to_name);
     }
+    let mut redacted_by = None;
     if let Some(mark) = request.redact {
         let dataset = request.to.split_once('@').ok_or(Errno::EINVAL)?.0;
-        let (mark, _) = bookmark::find(pool, &format!("{dataset}#{mark}"))?;
-        let list = mark.redaction.ok_or(Errno::EINVAL)?;
-        source.redact_snapshots = Some(list.snapshots.clone());
-        source.redact = Some(list.blocks.clone());
+        redacted_by = Some(bookmark::find(pool, &format!("{dataset}#{mark}"))?.0);
     }
     if let Some(from) = request.from {
         source.from = Some(origin_of(pool, to, request.to, from)?);
+    }
+    if let Some(mark) = redacted_by {
+        let list = mark.redaction.ok_or(Errno::EINVAL)?;
+        source.redact_snapshots = Some(list.snapshots.clone());
+        source.redact = Some(list.blocks.clone());
     }
     if raw {
         source.key_data = key_data(pool, to, request.from)?;

@@ -29,12 +29,14 @@ use walker::Walker;
 
 /// What to list: from where, how deep, which kinds, with which properties.
 ///
-/// ```no_run
+/// ```
+/// # use zfsvol_core::property::PropertySet;
 /// use zfsvol_core::property::DatasetTypes;
 /// use zfsvol_core::zfs::List;
 /// use zfsvol_core::Zfs;
 ///
-/// let zfs = Zfs::open()?;
+/// let zfs = Zfs::embedded();
+/// # zfs.create_filesystem(&"tank/data".parse()?, &PropertySet::new())?;
 /// let below = List::from("tank/data".parse()?)
 ///     .types(DatasetTypes::FILESYSTEM | DatasetTypes::SNAPSHOT)
 ///     .properties(["used", "com.example:owner"]);

@@ -64,13 +64,20 @@ impl Zfs {
     /// Issues `ZFS_IOC_RECV_NEW` in a thread of its own once the stream's first record is there (libzfs_core also uses `ZFS_IOC_RECV`,
     /// which knows less, for modules before 0.7).
     ///
-    /// ```no_run
-    /// # let zfs = zfsvol_core::Zfs::open()?;
+    /// ```
+    /// # use zfsvol_core::property::PropertySet;
+    /// # use zfsvol_core::zfs::SendOptions;
+    /// # let zfs = zfsvol_core::Zfs::embedded();
+    /// # zfs.create_filesystem(&"tank/source".parse()?, &PropertySet::new())?;
+    /// # let monday: zfsvol_core::SnapshotName = "tank/source@monday".parse()?;
+    /// # zfs.snapshot([&monday], &PropertySet::new())?;
+    /// # let mut backup = zfs.send(&monday, &SendOptions::full())?;
     /// use zfsvol_core::zfs::ReceiveOptions;
     ///
     /// let mut stream = zfs.receive(&"tank/db@monday".parse()?, &ReceiveOptions::new().resumable())?;
-    /// std::io::copy(&mut std::fs::File::open("/backup/monday")?, &mut stream)?;
-    /// stream.finish()?;
+    /// std::io::copy(&mut backup, &mut stream)?;
+    /// let received = stream.finish()?;
+    /// assert_eq!(received.snapshot.as_str(), "tank/db@monday");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -50,12 +50,19 @@ impl Zfs {
     ///
     /// Issues `ZFS_IOC_SEND_NEW` in a thread of its own.
     ///
-    /// ```no_run
-    /// # let zfs = zfsvol_core::Zfs::open()?;
+    /// ```
+    /// # use zfsvol_core::property::PropertySet;
+    /// # let zfs = zfsvol_core::Zfs::embedded();
+    /// # zfs.create_filesystem(&"tank/db".parse()?, &PropertySet::new())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("monday");
+    /// use zfsvol_core::SnapshotName;
     /// use zfsvol_core::zfs::SendOptions;
     ///
-    /// let mut stream = zfs.send(&"tank/db@monday".parse::<zfsvol_core::SnapshotName>()?, &SendOptions::full())?;
-    /// std::io::copy(&mut stream, &mut std::fs::File::create("/backup/monday")?)?;
+    /// let monday: SnapshotName = "tank/db@monday".parse()?;
+    /// # zfs.snapshot([&monday], &PropertySet::new())?;
+    /// let mut stream = zfs.send(&monday, &SendOptions::full())?;
+    /// std::io::copy(&mut stream, &mut std::fs::File::create(&path)?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
