@@ -85,8 +85,6 @@ fn main() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test asserts")]
-
     use std::sync::Arc;
 
     use zfsvol_core::kernel::{Errno, Fault, FaultRule, Ioc};

@@ -60,12 +60,10 @@ fn everything(side: &Side) -> BTreeMap<String, String> {
     walk.pool();
     walk.dataset(&side.pool);
     // In the order of age, and not in transaction groups: how many pass is each kernel's own.
-    let mut rank = 0;
-    for names in walk.txgs.into_values() {
+    for (rank, names) in walk.txgs.into_values().enumerate() {
         for name in names {
             walk.found.insert(name, rank.to_string());
         }
-        rank += 1;
     }
     let pool = &side.pool;
     let found = walk.found.into_iter();

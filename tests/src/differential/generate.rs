@@ -70,8 +70,11 @@ pub(super) struct Generator {
     made: usize,
 }
 
+/// Makes a step of one kind.
+type Make = fn(&mut Generator) -> Step;
+
 /// Which steps there are, and how often each.
-const KINDS: &[(usize, fn(&mut Generator) -> Step)] = &[
+const KINDS: &[(usize, Make)] = &[
     (10, Generator::create),
     (3, Generator::create_encrypted),
     (7, Generator::clone),
@@ -715,7 +718,7 @@ impl Generator {
                 ask(Ioc::SEND_SPACE, self.full_snapshot_name()).input(input)
             }
             _ => {
-                let name = self.random.of(&["R/a", "R/b", "R/v", "R/e", "R/nosuch"]);
+                let name = self.random.of(&["R/a", "R/b", "R/c", "R/nosuch"]);
                 ask(Ioc::USERSPACE_ONE, name).objset_type(self.random.next() % 14)
             }
         };

@@ -59,17 +59,14 @@ impl Side {
             Step::Send(send) => self.send(send),
             Step::Resume { of, slot } => self.resume(of, *slot),
             Step::Receive(receive) => self.receive(receive),
-            Step::Abort(name) => self.on_dataset(name, |zfs, name| zfs.abort_receive(name)),
+            Step::Abort(name) => self.on_dataset(name, Zfs::abort_receive),
             Step::SnapshotTree(root, snapshot) => self.on_dataset(root, |zfs, root| {
-                zfs.snapshot_recursive(root, snapshot, &PropertySet::new())
-                    .map(|names| sorted(names))
+                zfs.snapshot_recursive(root, snapshot, &PropertySet::new()).map(sorted)
             }),
             Step::DestroySnapshots(root, snapshot) => self.on_dataset(root, |zfs, root| {
                 zfs.destroy_snapshots_recursive(root, snapshot, Destroy::Now)
             }),
-            Step::DestroyTree(root) => {
-                self.on_dataset(root, |zfs, root| zfs.destroy_recursive(root))
-            }
+            Step::DestroyTree(root) => self.on_dataset(root, Zfs::destroy_recursive),
             Step::List(root) => self.on_dataset(root, |zfs, root| {
                 zfs.list_all(&List::from(root.clone()).types(DatasetTypes::all())).map(|found| {
                     sorted(found.into_iter().map(|one| format!("{} {:?}", one.name, one.kind)))

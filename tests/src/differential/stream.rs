@@ -35,6 +35,8 @@ pub(super) fn told(stream: &[u8]) -> String {
             Record::Object(_) | Record::Free(_) | Record::FreeObjects(_) => {
                 frame.record.to_string()
             }
+            // How well it is compressed is not compared.
+            Record::WriteEmbedded(write) => format!("EMBEDDED {} {}", write.object, write.offset),
             other => {
                 format!("{:?} {:?} {}", other.record_type(), other.object(), other.payload_bytes())
             }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::dispatch::{put, unpack};
 use super::engine::{Pool, PropValue, Result, State};
-use super::pool;
 use super::store::codec::{Malformed, Reader, Writer};
 use super::unsupported::POOLS_OF_OTHERS;
 use super::vdev::state::{CANT_OPEN, HEALTHY};
 use super::vdev::{LabelState, conf};
+use super::{pool, pool_property};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::NvList;
 

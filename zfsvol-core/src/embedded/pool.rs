@@ -2,7 +2,7 @@
 
 use super::dataset::root_of_new;
 use super::dispatch::{put, unpack};
-use super::engine::{Pool, PropSource, Result, State, unsigned};
+use super::engine::{Pool, PropSource, PropValue, Result, State, unsigned};
 use super::feature::{Enabled, Feature};
 use super::history::History;
 use super::list::insert_number;
@@ -25,8 +25,6 @@ const STAT_ESIZE: usize = 7;
 const STAT_ASHIFTS: [usize; 3] = [42, 43, 44];
 const STAT_NOALLOC: usize = 45;
 const STAT_PSPACE: usize = 46;
-/// `zprop_source_t`
-const SOURCE_LOCAL: u64 = 8;
 
 /// `zfs_ioc_pool_create`.
 pub(super) fn create(state: &mut State, cmd: &mut Cmd) -> Result<()> {

@@ -69,6 +69,19 @@ impl Pool {
         }
     }
 
+    /// The same, to be read: what it is a snapshot of is opened first, and says that its key is missing before anything else is said
+    /// (`DS_HOLD_FLAG_DECRYPT`).
+    ///
+    /// # Errors
+    /// `EACCES` when the key is not loaded; as [`Pool::hold`].
+    pub(in crate::embedded) fn hold_readable(&self, name: &str) -> Result<Id> {
+        let (dir, _) = self.hold_dir(name)?;
+        if !self.is_key_loaded(dir)? {
+            return Err(Errno::EACCES);
+        }
+        self.hold(name)
+    }
+
     /// The full name of a directory.
     ///
     /// # Errors

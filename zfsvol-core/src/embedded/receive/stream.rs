@@ -58,8 +58,7 @@ pub(super) fn receive(
             }
             payload.clear();
             payload.extend_from_slice(frame.payload);
-            last =
-                Some((frame.record.clone(), frame.offset + (RECORD_BYTES + payload.len()) as u64));
+            last = Some((*frame.record, frame.offset + (RECORD_BYTES + payload.len()) as u64));
         }
         if request.origin.is_some() && request.begin.from_guid.get() == 0 {
             batch.free_the_rest()?;

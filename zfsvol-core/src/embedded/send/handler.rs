@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::redact::{RedactionList, redactions};
 use super::{Origin, Progress, SendOptions, Source, measure, write};
 use crate::embedded::data::{INDIRECT_SHIFT, Objset, SLOTS_PER_BLOCK};
-use crate::embedded::engine::{Bookmark, Dataset, Id, Pool, Result, Room, Space, State, unsigned};
+use crate::embedded::engine::{Bookmark, Id, Pool, Result, Room, Space, State, unsigned};
 use crate::embedded::name::{NAME_BYTES, RECEIVE_CLONE, is_bookmark};
 use crate::embedded::{Shared, bookmark, descriptor, space};
 use crate::kernel::{Cmd, Errno};
@@ -243,7 +243,7 @@ fn prepare(state: &mut State, request: &Request<'_>) -> Result<Job> {
     }
     let raw = request.has(SendFlags::RAW);
     let pool = state.pool_mut(request.to)?;
-    let mut to = pool.hold(request.to)?;
+    let mut to = if raw { pool.hold(request.to)? } else { pool.hold_readable(request.to)? };
     let is_head = !request.to.contains('@');
     let saved = is_head && request.has(SendFlags::SAVED);
     if saved {
@@ -381,12 +381,9 @@ struct Asked {
 
 /// The checks of `dmu_redact_snap` before it looks at bookmarks.
 fn asked_for(state: &State, name: &str, by: &NvList) -> Result<Asked> {
-    let (pool, id) = state.hold(name)?;
-    let readable = |id: Id| -> Result<&Dataset> {
-        let dataset = pool.dataset(id)?;
-        if pool.is_key_loaded(dataset.dir)? { Ok(dataset) } else { Err(Errno::EACCES) }
-    };
-    let snapshot = readable(id)?;
+    let pool = state.pool(name)?;
+    let id = pool.hold_readable(name)?;
+    let snapshot = pool.dataset(id)?;
     if !snapshot.is_snapshot() {
         return Err(Errno::EINVAL);
     }
@@ -395,8 +392,8 @@ fn asked_for(state: &State, name: &str, by: &NvList) -> Result<Asked> {
     }
     let (mut clones, mut guids) = (Vec::new(), Vec::new());
     for (name, _) in by.iter() {
-        let by = pool.hold(name)?;
-        let clone = readable(by)?;
+        let by = pool.hold_readable(name)?;
+        let clone = pool.dataset(by)?;
         if !pool.is_before(by, id, None)? {
             return Err(Errno::EINVAL);
         }
