@@ -16,6 +16,9 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
+/// Which steps are taken where nothing is said, and how many at most.
+const SEED: u64 = 3;
+const STEPS: u64 = 500;
 /// How long it goes on where nothing is said: as many steps as a machine does in that time, few where the processor is emulated.
 const TIME: Duration = Duration::from_secs(25);
 
@@ -23,8 +26,8 @@ fn both_kernels_answer_the_same_to_the_same_requests(world: &World) {
     let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let steps = number("ZFSVOL_STEPS");
     let plan = Plan {
-        seed: number("ZFSVOL_SEED").unwrap_or(1),
-        steps: steps.unwrap_or(u64::MAX),
+        seed: number("ZFSVOL_SEED").unwrap_or(SEED),
+        steps: steps.unwrap_or(STEPS),
         time: if steps.is_some() { Duration::MAX } else { TIME },
         tell: env::var_os("ZFSVOL_TELL").is_some(),
     };
