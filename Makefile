@@ -148,6 +148,7 @@ bench: tools ## how quick streams are read, against memory and zstream; what the
 	$(CARGO) bench -p zfsvol-benches --bench stream_ratios
 	$(CARGO) bench -p zfsvol-benches --bench stream
 	$(CARGO) bench -p zfsvol-benches --bench embedded
+	$(CARGO) bench -p zfsvol-benches --bench embedded_directory
 
 kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs list: make kernel-bench ZFS=2.3 SHAPES="1000 100x100"
 	@set -e; for release in $(RELEASES); do \

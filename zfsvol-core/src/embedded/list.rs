@@ -355,8 +355,7 @@ impl Pool {
         insert_number(list, "encryption", crypt.wrapped.suite.number());
         insert_number(list, "keyguid", crypt.wrapped.guid);
         insert_number(list, "keyformat", crypt.format.keyformat);
-        let numbers =
-            [("pbkdf2salt", crypt.format.salt), ("pbkdf2iters", crypt.format.iterations)];
+        let numbers = [("pbkdf2salt", crypt.format.salt), ("pbkdf2iters", crypt.format.iterations)];
         for (name, number) in numbers {
             let is_default = is_default(name, number, self.env.release);
             add(list, name, Value::Uint64(number), is_default);
