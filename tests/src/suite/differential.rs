@@ -5,12 +5,19 @@
 use std::env;
 use std::time::Duration;
 
-use crate::differential::{Plan, run};
+use zfsvol_core::kernel::Ioc;
+use zfsvol_core::nvlist::{NvList, Value};
+
+use crate::differential::step::{Receive, Send, Step, ask, list};
+use crate::differential::{Plan, assert_alike, run};
 use crate::{Case, Need, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case(both_kernels_answer_the_same_to_the_same_requests)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(a_missing_key_above_is_said_before_a_missing_target)
             .needs(Need::RealModule)
             .needs(Need::Root),
     ]
@@ -38,5 +45,34 @@ fn both_kernels_answer_the_same_to_the_same_requests(world: &World) {
         plan.seed,
         differences.len(),
         differences.join("\n")
+    );
+}
+
+fn a_missing_key_above_is_said_before_a_missing_target(world: &World) {
+    let zvol = list([("volsize", Value::Uint64(8 << 20))]);
+    let zvol = list([("type", Value::Int32(3)), ("props", Value::NvList(zvol))]);
+    let snapshots = list([("snaps", Value::NvList(list([("R/w@u", Value::Boolean)])))]);
+    let encrypted = [
+        ("encryption", Value::Uint64(3)),
+        ("keyformat", Value::Uint64(1)),
+        ("keylocation", Value::from("prompt")),
+    ];
+    let key = list([("wkeydata", Value::Uint8Array(vec![1; 32]))]);
+    let encrypted = list([
+        ("type", Value::Int32(2)),
+        ("props", Value::NvList(list(encrypted))),
+        ("hidden_args", Value::NvList(key)),
+    ]);
+    assert_alike(
+        world,
+        &[
+            Step::Ask(ask(Ioc::CREATE, "R/w").input(zvol)),
+            Step::Ask(ask(Ioc::SNAPSHOT, "R").input(snapshots)),
+            Step::Send(Send { what: "R/w".into(), since: "R/w@u".into(), ..Send::default() }),
+            Step::Ask(ask(Ioc::CREATE, "R/e").input(encrypted)),
+            Step::Receive(Receive { to: "R/e/v@u".into(), ..Receive::default() }),
+            Step::Ask(ask(Ioc::UNLOAD_KEY, "R/e").input(NvList::new())),
+            Step::Receive(Receive { to: "R/e/v@u".into(), ..Receive::default() }),
+        ],
     );
 }

@@ -45,6 +45,11 @@ pub(super) struct CryptParams {
 }
 
 impl CryptParams {
+    /// It is said that nothing is to be encrypted.
+    pub(super) fn is_off(&self) -> bool {
+        self.suite == SUITE_OFF
+    }
+
     /// Nothing is said of encryption: it is as above.
     pub(super) fn none() -> Self {
         Self {

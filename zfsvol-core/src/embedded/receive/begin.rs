@@ -96,11 +96,20 @@ pub(super) fn begin(
         }
     }
     let params = params.unwrap_or_else(CryptParams::none);
-    match pool.hold(request.dataset) {
+    let found = match params.is_off() {
+        true => pool.hold(request.dataset),
+        false => hold(pool, request, request.dataset),
+    };
+    match found {
         Ok(dataset) => existing(pool, request, &params, dataset),
         Err(Errno::ENOENT) => new(pool, request, &params),
         Err(errno) => Err(errno),
     }
+}
+
+/// A name, to be received into or from: what is not raw needs the key first, also that of what is above a name that is not there.
+fn hold(pool: &Pool, request: &Request<'_>, name: &str) -> Result<Id> {
+    if request.is_raw() { pool.hold(name) } else { pool.hold_readable(name) }
 }
 
 /// `recv_begin_check_feature_flags_impl`.
@@ -299,11 +308,8 @@ fn new(pool: &mut Pool, request: &Request<'_>, params: &CryptParams) -> Result<T
 
 /// The snapshot that a clone is made of.
 fn check_origin(pool: &Pool, request: &Request<'_>, origin: &str) -> Result<Id> {
-    let id = pool.hold(origin)?;
+    let id = hold(pool, request, origin)?;
     let found = pool.dataset(id)?;
-    if !request.is_raw() && !pool.is_key_loaded(found.dir)? {
-        return Err(Errno::EACCES);
-    }
     if !found.is_snapshot() {
         return Err(Errno::EINVAL);
     }
@@ -376,14 +382,12 @@ fn resume(pool: &mut Pool, request: &Request<'_>) -> Result<Target> {
     if request.is_raw() && !request.begin.flags.contains(BeginFlags::SPILL_BLOCK) {
         return Err(Errno::ZFS_ERR_SPILL_BLOCK_FLAG_MISSING);
     }
-    let (id, is_new) = match pool.hold(&format!("{}/{RECEIVE_CLONE}", request.dataset)) {
+    let hidden = format!("{}/{RECEIVE_CLONE}", request.dataset);
+    let (id, is_new) = match hold(pool, request, &hidden) {
         Ok(hidden) => (hidden, false),
-        Err(_) => (pool.hold(request.dataset)?, true),
+        Err(_) => (hold(pool, request, request.dataset)?, true),
     };
     let dataset = pool.dataset(id)?;
-    if !request.is_raw() && !pool.is_key_loaded(dataset.dir)? {
-        return Err(Errno::EACCES);
-    }
     let begin = &request.begin;
     if !is_new && begin.from_guid.get() == 0 && !request.force {
         return Err(Errno::ZFS_ERR_RESUME_EXISTS);
