@@ -10,6 +10,7 @@
 //! | [`World`] | what a case gets: a handle, an empty dataset of its own, pools, a folder |
 //! | [`Machine`] | where the suite runs: which kernel, how fast, as whom |
 //! | [`command`], [`user`] | the commands of OpenZFS; being another user |
+//! | [`conversation`] | calls and answers that were recorded with real releases |
 //! | [`crash`] | everything that moves a volume, interrupted at every point |
 //! | [`differential`] | the embedded kernel beside the module |
 //! | [`volume`] | zvols with known content, compared through their block devices |
@@ -26,6 +27,7 @@
 
 mod case;
 pub mod command;
+pub mod conversation;
 pub mod crash;
 pub mod differential;
 pub mod expect;

@@ -5,6 +5,7 @@ mod bookmark;
 mod busy;
 mod chain;
 mod concurrency;
+mod conversation;
 mod crosscheck;
 mod dataset;
 mod diff;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Case> {
         list::cases(),
         quota::cases(),
         limits::cases(),
+        conversation::cases(),
         missing::cases(),
         privilege::cases(),
         concurrency::cases(),

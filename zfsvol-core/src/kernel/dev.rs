@@ -110,6 +110,9 @@ impl Kernel for DevZfs {
         if ioc == Ioc::ERROR_LOG {
             keep_bookmarks(&mut reply, written);
             cmd.reply_size = reply.len() as u64;
+        } else if outcome.is_err() && !cmd.reply_filled {
+            // The size is still the one that the kernel was given.
+            reply.clear();
         } else {
             // A size above the buffer's is the size the kernel would have needed: nothing was written.
             reply.truncate(if written > reply.len() { 0 } else { written });
