@@ -1,5 +1,6 @@
 /* Nodes that talk over byte streams: descriptors, callbacks, connections made when they are needed; and who may do what. */
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -161,7 +162,14 @@ static zfsvol_pass see_frame(void *context, const zfsvol_frame *frame) {
 }
 
 static void let_go(void *context) {
-    ((end_of *)context)->released++;
+    (void)__sync_add_and_fetch(&((end_of *)context)->released, 1);
+}
+
+/* Threads of a connection that has ended may still be in a callback: its context, and the descriptor in it, are this program's again when reader, writer and options have let go of it. */
+static void until_let_go(end_of *end) {
+    while (__sync_add_and_fetch(&end->released, 0) < 3) {
+        (void)poll(NULL, 0, 1);
+    }
 }
 
 static zfsvol_transport *over_callbacks(end_of *end) {
@@ -220,6 +228,8 @@ static void over_functions(zfsvol_node *one, zfsvol_node *two) {
             FAILS(zfsvol_transfer_wait(served, -1, NULL, &error), ZFSVOL_STATUS_DISCONNECTED);
             zfsvol_transfer_free(served);
         }
+        until_let_go(&near_end);
+        until_let_go(&far_end);
         CHECK(near_end.frames > 5 && near_end.closed && far_end.closed);
         close(ends[0]);
         close(ends[1]);
