@@ -5,9 +5,12 @@ use std::path::Path;
 
 use zfsvol_core::kernel::UnmountFlags;
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::zfs::{Account, MountOptions, Owner, OwnerKind, OwnerSpace, Quota};
+use zfsvol_core::zfs::{
+    Account, MountOptions, Owner, OwnerKind, OwnerSpace, Quota, ReceiveOptions, SendOptions,
+};
 use zfsvol_core::{Bytes, DatasetName, ErrorKind};
 
+use crate::expect::{receive_all, send_all};
 use crate::{Case, Need, World, case, command};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -17,12 +20,23 @@ pub(super) fn cases() -> Vec<Case> {
         case(more_owners_than_one_call_brings_are_all_there),
         case(quotas_of_a_missing_file_system_are_not_found),
         case(a_zvol_has_no_owners),
+        case(what_owners_may_use_by_default_is_kept_and_inherited_when_made)
+            .needs(Need::Since(2, 4)),
         case(the_space_of_owners_is_counted).needs(Need::RealModule).needs(Need::Root),
         case(nobody_writes_beyond_their_quota).needs(Need::RealModule).needs(Need::Root),
         case(an_upgraded_file_system_stays_as_it_is),
         case(zfs_userspace_says_the_same).needs(Need::Commands),
     ]
 }
+
+const DEFAULTS: [&str; 6] = [
+    "defaultuserquota",
+    "defaultgroupquota",
+    "defaultprojectquota",
+    "defaultuserobjquota",
+    "defaultgroupobjquota",
+    "defaultprojectobjquota",
+];
 
 fn file_system(world: &World, name: &str, properties: &[(&str, &str)]) -> DatasetName {
     let name = world.root().child(name).expect("a name");
@@ -129,6 +143,39 @@ fn quotas_of_a_missing_file_system_are_not_found(world: &World) {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let error = world.zfs().userspace_of(&missing, Owner::User(1)).expect_err("no file system");
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+fn what_owners_may_use_by_default_is_kept_and_inherited_when_made(world: &World) {
+    let zfs = world.zfs();
+    let default = |of: &DatasetName, name: &str| {
+        let found = zfs.property(of, name).expect("looked").expect("there");
+        found.value.as_number().expect("a number")
+    };
+    let all = DEFAULTS.map(|name| (name, "1M"));
+    let fs = file_system(world, "fs", &[("canmount", "off"), ("defaultuserquota", "5M")]);
+    assert_eq!(DEFAULTS.map(|name| default(&fs, name)), [5 << 20, 0, 0, 0, 0, 0]);
+    for (name, value) in all {
+        let set = PropertySet::new().with(name, value).expect("a property");
+        zfs.set_properties(&fs, &set).expect("set");
+    }
+    assert_eq!(DEFAULTS.map(|name| default(&fs, name)), [1 << 20; 6]);
+    // What is made below begins with them, and what is changed above later does not come down.
+    let below = fs.child("below").expect("a name");
+    let closed = PropertySet::new().with("canmount", "off").expect("a property");
+    zfs.create_filesystem(&below, &closed).expect("created");
+    let none = PropertySet::new().with("defaultgroupquota", "none").expect("a property");
+    zfs.set_properties(&fs, &none).expect("set");
+    assert_eq!(default(&fs, "defaultgroupquota"), 0);
+    assert_eq!(DEFAULTS.map(|name| default(&below, name)), [1 << 20; 6]);
+    // They go with the file system.
+    let one = fs.snapshot("one").expect("a name");
+    zfs.snapshot([&one], &PropertySet::new()).expect("taken");
+    let copy = world.dataset("copy").snapshot("one").expect("a name");
+    let stream = send_all(world, &one, &SendOptions::full());
+    let closed = ReceiveOptions::new().set(&closed);
+    receive_all(world, &copy, &closed, &stream).expect("received");
+    assert_eq!(default(&copy.dataset(), "defaultuserquota"), 1 << 20);
+    assert_eq!(default(&copy.dataset(), "defaultgroupquota"), 0);
 }
 
 fn a_zvol_has_no_owners(world: &World) {

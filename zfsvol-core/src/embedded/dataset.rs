@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::data::{Delta, Policy, Txn};
+use super::data::filesystem::DEFAULT_QUOTAS;
+use super::data::{Delta, Objset, Policy, Txn};
 use super::engine::{
-    Content, Id, NewCrypt, NewDataset, Pool, PropSource, Result, State, Tx, Zpl, default_number,
+    Content, DefaultQuotas, Id, NewCrypt, NewDataset, Pool, PropSource, Result, State, Tx, Zpl,
+    default_number,
 };
 use super::key::CryptParams;
 use super::{name, property};
@@ -52,7 +54,7 @@ pub(super) fn create(
     let pool = state.pool_mut(path)?;
     let tx = pool.begin();
     let made = match kind {
-        TYPE_FILESYSTEM => Made::FileSystem(zpl_of_new(pool, path, &mut properties)?),
+        TYPE_FILESYSTEM => filesystem_of_new(pool, path, &mut properties)?,
         TYPE_ZVOL => {
             given.ok_or(Errno::EINVAL)?;
             let made = volume_of_new(pool, &properties)?;
@@ -75,7 +77,7 @@ pub(super) fn create(
 
 /// What is to be made.
 enum Made {
-    FileSystem(Zpl),
+    FileSystem(Zpl, Option<DefaultQuotas>),
     /// Its size, and that of its blocks.
     Volume(u64, u32),
 }
@@ -93,7 +95,7 @@ impl Made {
         let txn = Txn::new(tx.txg, policy).with_key(crypt.map(|new| Arc::clone(&new.key)));
         let salt = pool.env.guid();
         match self {
-            Self::FileSystem(zpl) => Content::filesystem(zpl, salt, tx, txn),
+            Self::FileSystem(zpl, quotas) => Content::filesystem(zpl, quotas, salt, tx, txn),
             Self::Volume(size, block) => Content::volume(size, block, salt, txn),
         }
     }
@@ -116,11 +118,29 @@ fn set_or_destroy(
 }
 
 /// `zfs_fill_zplprops`: what is kept inside a new file system. Takes it from the properties, but for the version.
-fn zpl_of_new(pool: &Pool, path: &str, properties: &mut NvList) -> Result<Zpl> {
+fn filesystem_of_new(pool: &Pool, path: &str, properties: &mut NvList) -> Result<Made> {
     let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
-    let above = pool.dataset(pool.hold(parent)?)?;
-    let above = above.content.zpl.as_ref().ok_or(Errno::ZFS_ERR_WRONG_PARENT)?;
-    fill_zpl(properties, Some(above), pool.env.release)
+    let above = &pool.dataset(pool.hold(parent)?)?.content;
+    let zpl = above.zpl.as_ref().ok_or(Errno::ZFS_ERR_WRONG_PARENT)?;
+    let zpl = fill_zpl(properties, Some(zpl), pool.env.release)?;
+    let quotas = default_quotas(properties, Some(&above.objset), pool.env.release);
+    Ok(Made::FileSystem(zpl, quotas))
+}
+
+/// The default quotas of owners, which came with 2.4: those that are given, and else those of what is above.
+fn default_quotas(
+    properties: &mut NvList,
+    above: Option<&Objset>,
+    release: (u32, u32),
+) -> Option<DefaultQuotas> {
+    (release >= (2, 4)).then(|| {
+        DEFAULT_QUOTAS.map(|name| {
+            let given = properties.get_u64(name);
+            properties.remove(name);
+            let inherited = || above.and_then(|above| above.master_node(name));
+            given.or_else(inherited).unwrap_or(0)
+        })
+    })
 }
 
 /// The same where there may be nothing above: the root of a pool.
@@ -352,6 +372,7 @@ pub(super) fn root_of_new(
     let crypt = CryptParams::parse(0, properties, hidden)?.of_new(pool, None)?;
     let zpl = fill_zpl(properties, None, pool.env.release)?;
     let policy = Policy { ashift: pool.layout.ashift(), ..Policy::default() };
-    let (content, delta) = Made::FileSystem(zpl).content(pool, tx, policy, crypt.as_ref());
+    let made = Made::FileSystem(zpl, default_quotas(properties, None, pool.env.release));
+    let (content, delta) = made.content(pool, tx, policy, crypt.as_ref());
     Ok(NewDataset { content, delta, crypt })
 }

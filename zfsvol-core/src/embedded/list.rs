@@ -1,6 +1,7 @@
 //! Lists, and what is said of each dataset: OpenZFS 2.3 `module/zfs/zfs_ioctl.c` (zfs_ioc_objset_stats, zfs_ioc_dataset_list_next,
 //! zfs_ioc_snapshot_list_next) and `dsl_dataset.c` (dsl_dataset_stats).
 
+use super::data::filesystem::DEFAULT_QUOTAS;
 use super::dispatch::{put, unpack};
 use super::engine::{
     Dataset, Id, Pool, PropValue, Result, Space, State, default_number, known, unsigned,
@@ -278,15 +279,8 @@ pub(super) fn zpl_properties(state: &State, cmd: &mut Cmd) -> Result<()> {
         .insert("utf8only", zpl.utf8only)
         .insert("casesensitivity", zpl.casesensitivity);
     if pool.env.release >= (2, 4) {
-        for quota in [
-            "defaultuserquota",
-            "defaultgroupquota",
-            "defaultprojectquota",
-            "defaultuserobjquota",
-            "defaultgroupobjquota",
-            "defaultprojectobjquota",
-        ] {
-            list.insert(quota, 0_u64);
+        for quota in DEFAULT_QUOTAS {
+            list.insert(quota, dataset.content.objset.master_node(quota).unwrap_or(0));
         }
     }
     put(cmd, &list)

@@ -1,5 +1,6 @@
 //! Properties of datasets: OpenZFS 2.3 `module/zfs/zfs_ioctl.c` (zfs_ioc_set_prop, zfs_set_prop_nvlist, zfs_ioc_inherit_prop) and `dsl_prop.c`.
 
+use super::data::filesystem::DEFAULT_QUOTAS;
 use super::dataset::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_OLD_MAX, ZPL_VERSION, check_volsize, largest_block,
 };
@@ -352,6 +353,7 @@ fn set_special(
             return Ok(false);
         }
         "version" => set_version(pool, dataset, number)?,
+        name if DEFAULT_QUOTAS.contains(&name) => set_default_quota(pool, dataset, name, number)?,
         "longname" if source != PropSource::Received => {
             let id = pool.hold(dataset)?;
             if !pool.dataset(id)?.content.is_filesystem() {
@@ -486,6 +488,15 @@ fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
     pool.dataset_mut(id)?.content.objset.set_master_node("VERSION", version, &mut txn)?;
+    pool.account(id, &txn.finish())
+}
+
+/// `zfs_set_default_quota`.
+fn set_default_quota(pool: &mut Pool, dataset: &str, name: &str, value: u64) -> Result<()> {
+    let id = quota::hold_filesystem(pool, dataset)?;
+    let tx = pool.begin();
+    let mut txn = pool.txn(id, tx.txg)?;
+    pool.dataset_mut(id)?.content.objset.set_default_quota(name, value, &mut txn)?;
     pool.account(id, &txn.finish())
 }
 

@@ -17,6 +17,15 @@ const KINDS: u64 = 12;
 const fn is_quota(kind: u64) -> bool {
     kind % 2 == 1
 }
+/// What those who are told to use something may use, if they have no quota of their own: `zfs_usedquota_prop_to_default`.
+const DEFAULTS: [(u64, &str); 6] = [
+    (0, "defaultuserquota"),
+    (2, "defaultgroupquota"),
+    (4, "defaultuserobjquota"),
+    (6, "defaultgroupobjquota"),
+    (8, "defaultprojectquota"),
+    (10, "defaultprojectobjquota"),
+];
 /// The kinds that are about projects.
 const PROJECTS_FROM: u64 = 8;
 /// Projects have numbers up to here (`ZFS_INVALID_PROJID` is all ones).
@@ -27,7 +36,7 @@ const DOMAIN_BYTES: usize = 256;
 const ACCOUNT_BYTES: usize = DOMAIN_BYTES + 16;
 
 /// The file system that is asked about: `zfsvfs_hold`.
-fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
+pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
     let id = pool.hold(name)?;
     let dataset = pool.dataset(id)?;
     if !dataset.content.is_filesystem() {
@@ -102,8 +111,13 @@ pub(super) fn many(state: &State, cmd: &mut Cmd) -> Result<()> {
     if (PROJECTS_FROM..KINDS).contains(&kind) {
         check_kind(pool, kind, 0)?;
     }
+    let content = &pool.dataset(id)?.content;
+    if pool.env.release >= (2, 4) {
+        let default = DEFAULTS.iter().find(|(used, _)| *used == kind);
+        cmd.guid = default.and_then(|(_, name)| content.objset.master_node(name)).unwrap_or(0);
+    }
     let mut bytes = Vec::new();
-    let quotas = &pool.dataset(id)?.content.quotas;
+    let quotas = &content.quotas;
     let first = u32::try_from(cmd.cookie).ok();
     let rest = first.into_iter().flat_map(|first| quotas.range((kind, first)..=(kind, u32::MAX)));
     for ((_, number), quota) in rest {

@@ -62,6 +62,16 @@ const ALL_ATTRIBUTES: [(&str, u64, u64); 22] = [
     ("ZPL_PROJID", 8, 0),
 ];
 
+/// What owners may use who have no quota of their own, as a file system of 2.4 says it; nothing where it is 0.
+pub const DEFAULT_QUOTAS: [&str; 6] = [
+    "defaultuserquota",
+    "defaultgroupquota",
+    "defaultprojectquota",
+    "defaultuserobjquota",
+    "defaultgroupobjquota",
+    "defaultprojectobjquota",
+];
+
 /// What a file system says of itself from the beginning on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileSystem {
@@ -73,6 +83,9 @@ pub struct FileSystem {
     pub utf8_only: u64,
     /// The property `casesensitivity`.
     pub case_sensitivity: u64,
+    /// Each of [`DEFAULT_QUOTAS`], where the release has them: one that is 0 is said too (OpenZFS 2.4 `module/zfs/zfs_ioctl.c`,
+    /// zfs_fill_zplprops_impl).
+    pub default_quotas: Option<[u64; DEFAULT_QUOTAS.len()]>,
     /// When it is made: seconds since 1970.
     pub time: u64,
     /// Any number: names are hashed with it.
@@ -89,15 +102,19 @@ pub fn create(of: &FileSystem, mut txn: Txn) -> (Objset, Delta) {
 }
 
 fn fill(objset: &mut Objset, of: &FileSystem, txn: &mut Txn) -> Result<(), Errno> {
-    let master = [
+    let mut master = vec![
         ("normalization", of.normalization),
         ("utf8only", of.utf8_only),
         ("casesensitivity", of.case_sensitivity),
+    ];
+    master
+        .extend(of.default_quotas.into_iter().flat_map(|all| DEFAULT_QUOTAS.into_iter().zip(all)));
+    master.extend([
         ("VERSION", of.version),
         ("SA_ATTRS", ATTRIBUTES),
         ("DELETE_QUEUE", DELETE_QUEUE),
         ("ROOT", ROOT),
-    ];
+    ]);
     let salt = |object: u64| of.salt.wrapping_add(object * 2);
     add_micro(objset, MASTER_NODE, ObjectType::MASTER_NODE, &master, salt(1), txn)?;
     let attributes = [("REGISTRY", REGISTRY), ("LAYOUTS", LAYOUTS)];
@@ -167,6 +184,31 @@ impl Objset {
     pub fn set_master_node(&mut self, name: &str, value: u64, txn: &mut Txn) -> Result<(), Errno> {
         let mut block = self.read_block(MASTER_NODE, 0)?.into_owned();
         zap::replace(&mut block, name, value).ok_or(Errno::ENOENT)?;
+        self.write(MASTER_NODE, 0, &block, txn)
+    }
+
+    /// Sets one of [`DEFAULT_QUOTAS`]; nothing is kept of 0. OpenZFS 2.4 `module/os/linux/zfs/zfs_vfsops.c`, zfs_set_default_quota.
+    ///
+    /// # Errors
+    /// As [`Objset::write`].
+    pub fn set_default_quota(
+        &mut self,
+        name: &str,
+        value: u64,
+        txn: &mut Txn,
+    ) -> Result<(), Errno> {
+        let before = self.read_block(MASTER_NODE, 0)?.into_owned();
+        let mut block = before.clone();
+        if value == 0 {
+            zap::remove(&mut block, name);
+        } else if zap::replace(&mut block, name, value).is_none() {
+            zap::insert(&mut block, name, value).ok_or(Errno::EINVAL)?;
+        }
+        if block.len() != before.len() {
+            let block_bytes = u32::try_from(block.len()).map_err(|_| Errno::EINVAL)?;
+            self.free_object(MASTER_NODE, txn)?;
+            self.claim(MASTER_NODE, Dnode::new(ObjectType::MASTER_NODE, block_bytes), txn)?;
+        }
         self.write(MASTER_NODE, 0, &block, txn)
     }
 }

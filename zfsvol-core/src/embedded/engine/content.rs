@@ -19,6 +19,9 @@ pub(in crate::embedded) struct Zpl {
     pub(in crate::embedded) casesensitivity: u64,
 }
 
+/// The default of each kind of owner, in the order of [`filesystem::DEFAULT_QUOTAS`].
+pub(in crate::embedded) type DefaultQuotas = [u64; filesystem::DEFAULT_QUOTAS.len()];
+
 /// What a dataset holds. Its blocks are shared with the snapshots and clones made of it, so that making one costs nothing.
 #[derive(Clone, Debug)]
 pub(in crate::embedded) struct Content {
@@ -31,12 +34,19 @@ pub(in crate::embedded) struct Content {
 
 impl Content {
     /// An empty file system.
-    pub(in crate::embedded) fn filesystem(zpl: Zpl, salt: u64, tx: Tx, txn: Txn) -> (Self, Delta) {
+    pub(in crate::embedded) fn filesystem(
+        zpl: Zpl,
+        default_quotas: Option<DefaultQuotas>,
+        salt: u64,
+        tx: Tx,
+        txn: Txn,
+    ) -> (Self, Delta) {
         let of = FileSystem {
             version: zpl.version,
             normalization: zpl.normalization,
             utf8_only: zpl.utf8only,
             case_sensitivity: zpl.casesensitivity,
+            default_quotas,
             time: tx.now.as_secs(),
             salt,
         };

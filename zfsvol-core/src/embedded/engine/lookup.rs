@@ -47,7 +47,7 @@ impl Pool {
             match self.dir(id)?.child(component) {
                 Some(child) if after.is_empty() => return Ok((child, None)),
                 Some(child) => (id, rest) = (child, after),
-                None if after.starts_with('/') => return Err(Errno::ENOENT),
+                None if after.starts_with(['/', '@']) => return Err(Errno::ENOENT),
                 None => return Ok((id, Some(path))),
             }
         }

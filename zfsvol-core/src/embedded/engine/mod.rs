@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use account::Room;
-pub(super) use content::{Content, Zpl};
+pub(super) use content::{Content, DefaultQuotas, Zpl};
 pub(super) use create::NewDataset;
 pub(super) use crypt::{Crypt, KeyFormat, NewCrypt, UserKey};
 pub(super) use dataset::{Bookmark, BookmarkSpace, Dataset, Hold};

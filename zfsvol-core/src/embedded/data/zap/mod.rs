@@ -10,6 +10,9 @@ pub use fat::{FAT_BLOCK_BYTES, FatEntry, fat};
 /// Bytes of the head, and of an entry.
 const CHUNK_BYTES: usize = 64;
 
+/// What the length of such a block is a multiple of: `SPA_MINBLOCKSIZE`.
+const BLOCK_STEP: usize = 512;
+
 /// What such a block begins with: `ZBT_MICRO`.
 const MICRO: u64 = (1 << 63) + 3;
 
@@ -40,7 +43,7 @@ pub fn micro(entries: &[(&str, u64)], salt: u64, normalization: u64) -> Option<V
         block.extend(name.as_bytes());
         block.resize(start + CHUNK_BYTES, 0);
     }
-    block.resize(block.len().next_multiple_of(512), 0);
+    block.resize(block.len().next_multiple_of(BLOCK_STEP), 0);
     Some(block)
 }
 
@@ -52,12 +55,33 @@ pub fn lookup(block: &[u8], name: &str) -> Option<u64> {
 
 /// Changes the number of a name; `None` where it is not there.
 pub fn replace(block: &mut [u8], name: &str, number: u64) -> Option<()> {
-    lookup(block, name)?;
-    let entry = block.chunks_exact_mut(CHUNK_BYTES).skip(1).find(|chunk| {
-        let found = chunk.get(NAME_AT..).and_then(|found| found.strip_prefix(name.as_bytes()));
-        found.is_some_and(|rest| rest.first() == Some(&0))
-    })?;
-    entry.first_chunk_mut().map(|field| *field = number.to_ne_bytes())
+    entry_mut(block, name)?.first_chunk_mut().map(|field| *field = number.to_ne_bytes())
+}
+
+/// Takes a name out, if it is there.
+pub fn remove(block: &mut [u8], name: &str) {
+    if let Some(entry) = entry_mut(block, name) {
+        entry.fill(0);
+    }
+}
+
+/// Adds a name that is not there, in the first place that is free; the block grows where there is none.
+///
+/// # Errors
+/// `None` for a name that is too long or has a NUL.
+pub fn insert(block: &mut Vec<u8>, name: &str, number: u64) -> Option<()> {
+    if name.is_empty() || name.len() >= NAME_BYTES || name.contains('\0') {
+        return None;
+    }
+    let is_free = |chunk: &[u8]| chunk.get(NAME_AT) == Some(&0);
+    if !block.chunks_exact(CHUNK_BYTES).skip(1).any(is_free) {
+        block.resize(block.len() + BLOCK_STEP, 0);
+    }
+    let mut entries = block.chunks_exact_mut(CHUNK_BYTES).skip(1);
+    let entry = entries.find(|chunk| is_free(chunk))?;
+    *entry.first_chunk_mut()? = number.to_ne_bytes();
+    entry.get_mut(NAME_AT..)?.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    Some(())
 }
 
 /// The entries of such a block.
@@ -71,6 +95,14 @@ pub fn entries(block: &[u8]) -> impl Iterator<Item = (String, u64)> + '_ {
     })
 }
 
+fn entry_mut<'b>(block: &'b mut [u8], name: &str) -> Option<&'b mut [u8]> {
+    lookup(block, name)?;
+    block.chunks_exact_mut(CHUNK_BYTES).skip(1).find(|chunk| {
+        let found = chunk.get(NAME_AT..).and_then(|found| found.strip_prefix(name.as_bytes()));
+        found.is_some_and(|rest| rest.first() == Some(&0))
+    })
+}
+
 fn number(chunk: &[u8]) -> Option<u64> {
     chunk.first_chunk().map(|bytes| u64::from_ne_bytes(*bytes))
 }
@@ -78,6 +110,22 @@ fn number(chunk: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_added_takes_the_first_free_place_and_the_block_grows_when_there_is_none() {
+        let mut block = micro(&[("a", 1), ("b", 2), ("c", 3)], 8, 0).unwrap();
+        remove(&mut block, "b");
+        remove(&mut block, "nothing");
+        assert_eq!(lookup(&block, "b"), None);
+        for (name, number) in [("d", 4), ("e", 5), ("f", 6), ("g", 7), ("h", 8)] {
+            insert(&mut block, name, number).unwrap();
+        }
+        let names = |block: &[u8]| entries(block).map(|(name, _)| name).collect::<String>();
+        assert_eq!((names(&block).as_str(), block.len()), ("adcefgh", 512));
+        insert(&mut block, "i", 9).unwrap();
+        assert_eq!((names(&block).as_str(), block.len()), ("adcefghi", 1024));
+        assert_eq!(insert(&mut block, &"x".repeat(NAME_BYTES), 1), None);
+    }
 
     #[test]
     fn what_is_put_in_is_found() {
