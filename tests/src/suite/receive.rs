@@ -10,7 +10,7 @@ use zfsvol_core::stream::{BEGIN_RECORD_BYTES, ResumeToken, SendFlags, StreamFeat
 use zfsvol_core::zfs::{Create, Key, ReceiveOptions, SendBase, SendOptions};
 use zfsvol_core::{BusyReason, Bytes, DatasetName, Error, ErrorKind, Guid, SnapshotName};
 
-use crate::expect::{receive_all, send_all};
+use crate::expect::{self, receive_all, send_all};
 use crate::{Case, Need, World, case, command, volume};
 
 const SIZE: Bytes = Bytes::from_mib(4);
@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_exists_already_is_refused),
         case(an_increment_needs_its_base_at_the_destination),
         case(a_destination_needs_a_parent_that_is_a_file_system),
+        case(a_full_stream_makes_no_clone_of_the_other_kind),
         case(what_is_no_stream_is_refused_before_the_kernel_sees_it),
         case(a_stream_cut_off_anywhere_leaves_the_old_content),
         case(a_flipped_bit_anywhere_leaves_the_old_content),
@@ -154,6 +155,24 @@ fn a_destination_needs_a_parent_that_is_a_file_system(world: &World) {
         error.to_string(),
         "cannot receive 'zfsvol-test-none@one': its pool does not exist (ENOENT)"
     );
+}
+
+/// The module takes it, and the machine stops when it is looked at.
+fn a_full_stream_makes_no_clone_of_the_other_kind(world: &World) {
+    let files = expect::file_system(world, "files");
+    let files = expect::snapshot(world, &files, "one");
+    let disk = expect::zvol(world, "disk", Bytes::from_mib(8));
+    let disk = expect::snapshot(world, &disk, "one");
+    for (what, origin) in [(&files, &disk), (&disk, &files)] {
+        let stream = send_all(world, what, &SendOptions::full());
+        let options = ReceiveOptions::new().origin(origin.clone());
+        let error = refused(world, &copy_at(world, "one"), &options, &stream);
+        assert_eq!(error.kind(), ErrorKind::WrongType, "{error}");
+        assert!(!world.zfs().exists(&copy(world)).expect("looked"));
+    }
+    let stream = send_all(world, &disk, &SendOptions::full());
+    let options = ReceiveOptions::new().origin(disk);
+    receive_all(world, &copy_at(world, "one"), &options, &stream).expect("received");
 }
 
 fn what_is_no_stream_is_refused_before_the_kernel_sees_it(world: &World) {

@@ -242,7 +242,7 @@ impl Zfs {
         Ok((cmd.objset_stats, reply))
     }
 
-    fn objset_stats_simple(&self, name: &str) -> Result<ObjsetStats> {
+    pub(super) fn objset_stats_simple(&self, name: &str) -> Result<ObjsetStats> {
         let mut cmd = Cmd::new(name);
         cmd.simple = true;
         self.call_cmd(GET, &mut cmd).map_err(|error| error.into_error(self))?;

@@ -422,5 +422,13 @@ fn resume(pool: &mut Pool, request: &Request<'_>) -> Result<Target> {
     let dataset = pool.dataset_mut(id)?;
     dataset.long_holds += 1;
     dataset.transfer.receiving = true;
-    Ok(Target { pool: guid, dataset: id, is_new, heal: false, from, resumed, resumable: true })
+    Ok(Target {
+        pool: guid,
+        dataset: id,
+        is_new,
+        heal: false,
+        from,
+        resumed,
+        resumable: request.resumable,
+    })
 }

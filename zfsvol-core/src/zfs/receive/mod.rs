@@ -92,7 +92,8 @@ impl Zfs {
     /// - [`ErrorKind::Busy`]: another receive into it is running.
     /// - [`ErrorKind::StreamDamaged`], [`ErrorKind::StreamTruncated`], [`ErrorKind::StreamUnsupported`].
     /// - [`ErrorKind::EncryptionMismatch`], [`ErrorKind::KeyNotLoaded`]: the encryption of stream and destination do not go together.
-    /// - [`ErrorKind::WrongType`]: the parent is a zvol, or a zvol's stream is for a file system with children.
+    /// - [`ErrorKind::WrongType`]: the parent is a zvol, a zvol's stream is for a file system with children, or the origin of a full
+    ///   stream is of the other kind, which the module takes, to stop the machine when it looks at it (seen on 2.3 and 2.4).
     /// - [`ErrorKind::NoSpace`], [`ErrorKind::QuotaExceeded`], [`ErrorKind::Denied`] (`receive`, `mount` and `create`), [`ErrorKind::Cancelled`].
     #[doc(alias(
         "lzc_receive",

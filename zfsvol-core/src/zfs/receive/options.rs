@@ -75,7 +75,8 @@ impl ReceiveOptions {
         self
     }
 
-    /// Makes a new dataset as a clone of this snapshot: the one the increment starts from, or for a full stream one that it shares blocks with.
+    /// Makes a new dataset as a clone of this snapshot: the one the increment starts from, or for a full stream one that it shares
+    /// blocks with, of a file system for that of a file system and of a zvol for that of a zvol.
     #[must_use]
     pub fn origin(mut self, snapshot: SnapshotName) -> Self {
         self.origin = Some(snapshot);
