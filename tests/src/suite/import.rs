@@ -301,12 +301,14 @@ fn a_removed_vdev_leaves_a_hole(world: &World) {
 
 /// Overwrites the labels of a device, of its four those with these numbers.
 fn damage(path: &Path, labels: &[u64]) {
-    let file = OpenOptions::new().write(true).open(path).expect("opened");
+    let file = OpenOptions::new().read(true).write(true).open(path).expect("opened");
     let offsets = zfsvol_core::label::offsets(DEVICE.get()).expect("large enough");
     for label in labels {
         let offset = offsets.get(usize::try_from(*label).expect("small")).expect("four labels");
         // One byte in the middle of the nvlist: the checksum does not fit any more.
-        file.write_all_at(&[0xa5], offset + (16 << 10) + 200).expect("written");
+        let (at, mut byte) = (offset + (16 << 10) + 200, [0]);
+        file.read_exact_at(&mut byte, at).expect("read");
+        file.write_all_at(&[!byte[0]], at).expect("written");
     }
 }
 

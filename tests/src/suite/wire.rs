@@ -94,10 +94,13 @@ fn push_again(node: &Node, volume: &VolumeName, peer: &Arc<dyn Peer>) -> Bytes {
         match push(node, volume, peer) {
             Ok(bytes) => return bytes,
             Err(error) => {
-                // It was looked at before that was over, or it is not over yet.
+                // It was looked at before that was over, or it is not over yet; or the connection was lost after its last answer, and that is seen only now.
                 let is_late = matches!(
                     error.kind(),
-                    ErrorKind::InProgress | ErrorKind::Busy | ErrorKind::ResumePending
+                    ErrorKind::InProgress
+                        | ErrorKind::Busy
+                        | ErrorKind::ResumePending
+                        | ErrorKind::Disconnected
                 );
                 assert!(is_late && Instant::now() < until, "{error}");
                 thread::sleep(Duration::from_millis(5));

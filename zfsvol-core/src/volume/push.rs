@@ -128,41 +128,81 @@ struct Step {
     base: Option<SendBase>,
 }
 
+/// What a step of a push did.
+enum Done {
+    /// The snapshot of that name is there now; `None`: what was left of another is not there any more.
+    Sent(Option<String>),
+    /// The peer has everything, up to this one.
+    Everything(Guid),
+}
+
 impl Push<'_> {
     /// Sends what the peer lacks, one snapshot after the other, until it lacks nothing; looks again after each, so that it does not matter
     /// what was sent before and by whom.
     pub(super) fn run(&self, volume: &VolumeInfo) -> Result<Pushed> {
+        /// How often a look may be out of date when it is used: each time something that was lost has to end there just then.
+        const OUTDATED_MAX: u32 = 4;
         let told = |error: Error| error.with_operation(PUSH).with_target(volume.name.as_str());
-        let mut sent = Vec::new();
-        let mut target = None;
         let id = VolumeId { id: volume.ownership.id, name: volume.name.clone() };
+        let (mut sent, mut goal, mut outdated) = (Vec::new(), None, 0);
         loop {
             self.control.enter(PUSH, Phase::Comparing).map_err(told)?;
             let there = self.peer.look(&id).map_err(told)?;
-            if let Some(there) = &there {
-                self.check_owner(volume, there).map_err(told)?;
-            }
-            if let Some(resumed) = self.resume(volume, &id, there.as_ref()).map_err(told)? {
-                sent.extend(resumed);
-                continue;
-            }
-            let there = there.as_ref();
-            let goal = match target {
-                Some(goal) => goal,
-                None => *target.insert(self.goal(volume, there).map_err(told)?),
-            };
-            match self.next_step(volume, there, goal).map_err(told)? {
-                None => {
-                    self.settle(volume, &id, goal).map_err(told)?;
+            match self.step(volume, &id, there.as_ref(), &mut goal) {
+                Ok(Done::Sent(snapshot)) => sent.extend(snapshot),
+                Ok(Done::Everything(snapshot)) => {
                     let bytes = self.control.progress().bytes;
-                    return Ok(Pushed { snapshot: goal, sent, bytes });
+                    return Ok(Pushed { snapshot, sent, bytes });
                 }
-                Some(step) => {
-                    self.send(volume, &id, &step).map_err(told)?;
-                    sent.push(step.snapshot.name);
+                Err(error) if outdated < OUTDATED_MAX && self.is_outdated(&id, &there, &error) => {
+                    outdated += 1;
                 }
+                Err(error) => return Err(told(error)),
             }
         }
+    }
+
+    /// Does what is next, as the peer was when it was looked at.
+    fn step(
+        &self,
+        volume: &VolumeInfo,
+        id: &VolumeId,
+        there: Option<&PeerVolume>,
+        goal: &mut Option<Guid>,
+    ) -> Result<Done> {
+        if let Some(there) = there {
+            self.check_owner(volume, there)?;
+        }
+        if let Some(resumed) = self.resume(volume, id, there)? {
+            return Ok(Done::Sent(resumed));
+        }
+        let goal = match *goal {
+            Some(goal) => goal,
+            None => *goal.insert(self.goal(volume, there)?),
+        };
+        match self.next_step(volume, there, goal)? {
+            None => {
+                self.settle(volume, id, goal)?;
+                Ok(Done::Everything(goal))
+            }
+            Some(step) => {
+                self.send(volume, id, &step)?;
+                Ok(Done::Sent(Some(step.snapshot.name)))
+            }
+        }
+    }
+
+    /// Whether the peer refused because it is not any more what it was when it was looked at: what came over a connection that was lost was still being received
+    /// then, and is there now, in part or whole.
+    fn is_outdated(&self, id: &VolumeId, before: &Option<PeerVolume>, error: &Error) -> bool {
+        let is_refusal = matches!(
+            error.kind(),
+            ErrorKind::Exists
+                | ErrorKind::ResumePending
+                | ErrorKind::DestinationModified
+                | ErrorKind::StreamDamaged
+        );
+        is_refusal && self.peer.look(id).is_ok_and(|now| now != *before)
     }
 
     /// The peer must not be the owner, nor know of a later one.
