@@ -60,7 +60,9 @@ fn what_was_acknowledged_is_there_after_a_kill() {
             assert_eq!(
                 Dice::new(seed, done - 1).roll(19),
                 17,
-                "seed {seed}: neither the state after {acknowledged} steps nor after one more"
+                "seed {seed}: neither the state after {acknowledged} steps nor after one more:\n{}\n{}",
+                differences(&expected, &found),
+                differences(&picture(&model), &found),
             );
             break;
         }
@@ -89,4 +91,13 @@ fn run_and_kill(directory: &Path, seed: u64, from: u64, milliseconds: u64) -> u6
     let last = lines.filter_map(|line| line.parse::<u64>().ok()).last();
     killer.join().unwrap();
     last.map_or(from, |last| last + 1)
+}
+
+/// The first lines of each that the other does not have.
+fn differences(expected: &str, found: &str) -> String {
+    let lacks = |one: &str, other: &str| {
+        let lines = one.lines().filter(|line| !other.contains(*line)).take(3);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    format!("missing: {}\nfound: {}", lacks(expected, found), lacks(found, expected))
 }

@@ -156,10 +156,19 @@ fn picture(zfs: &Zfs) -> String {
         let history = zfs.pool_history(&pool).map(|entry| format!("{entry:?}"));
         let traces = ["channel_program", "load-key"];
         for entry in history.filter(|entry| !traces.iter().any(|trace| entry.contains(trace))) {
-            writeln!(picture, "  {entry}").unwrap();
+            writeln!(picture, "  {}", without_descriptor(&entry)).unwrap();
         }
     }
     picture
+}
+
+/// An entry without the number of the descriptor that was received from: it is that of a process, and there are two.
+fn without_descriptor(entry: &str) -> String {
+    const FIELD: &str = "\"input_fd\": Int32(";
+    let parts = entry.split(FIELD).enumerate();
+    let parts = parts
+        .map(|(at, part)| if at == 0 { part } else { part.trim_start_matches(char::is_numeric) });
+    parts.collect::<Vec<_>>().join(FIELD)
 }
 
 fn digest(bytes: &[u8]) -> u64 {
