@@ -124,6 +124,7 @@ __all__ = [
     "Send",
     "SendFlags",
     "Spec",
+    "Status",
     "Topology",
     "Transfer",
     "Transport",

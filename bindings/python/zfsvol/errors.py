@@ -324,4 +324,4 @@ def _failure(one: Dict[str, Any]) -> Failure:
     return Failure(one.get("name", ""), one.get("status", _ffi.Status.OTHER), one.get("errno", 0), one.get("reason", ""), one.get("busy", []))
 
 
-__all__ = [name for name, kind in list(globals().items()) if isinstance(kind, type) and issubclass(kind, Error)] + ["Failure", "Status"]
+__all__ = [name for name, kind in list(globals().items()) if isinstance(kind, type) and issubclass(kind, Error)] + ["Failure"]

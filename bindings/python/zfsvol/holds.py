@@ -37,7 +37,7 @@ class Holds(Area):
         return missing
 
     def release(self, holds: Iterable[Tuple[Name, Name]]) -> List[str]:
-        """Releases holds, all in one transaction group or none. Returns those that were not there: a snapshot, or `snapshot#tag`."""
+        """Releases holds, all in one transaction group or none. Returns the snapshots that are not there, or do not have a hold of that tag."""
         array, count = _array(holds)
         missing: List[str] = listed(lib.hold_release, self._zfs, array, count).get("snapshots", [])
         return missing

@@ -141,7 +141,7 @@ def exists(name: Name) -> bool:
 
 
 def snapshot(snaps: Iterable[Name], props: Optional[Mapping[Any, Any]] = None) -> None:
-    """Takes snapshots of one pool, all or none, with user properties. With each that failed in `failures`: `ExistsError`, `NotFoundError`, `UnrelatedError`, `QuotaExceededError`."""
+    """Takes snapshots of one pool, all or none, with user properties. With each that failed in `failures`: `ExistsError`, `NotFoundError`, `UnrelatedError`."""
     _zfs().snapshots.create(list(snaps), _strings(props))
 
 
@@ -204,12 +204,22 @@ def cleanup() -> Cleanup:
 
 def release(holds: Mapping[Any, List[Name]]) -> List[Any]:
     """Releases holds, lists of tags by snapshot, all or none, and returns what was not there: a snapshot, or `snapshot#tag`."""
+    zfs = _zfs()
+    held: Dict[str, Iterable[str]] = {}
     pairs = []
     for name, tags in holds.items():
         if not isinstance(tags, list):
             raise TypeError("the tags of a snapshot must be a list")
         pairs += [(name, tag) for tag in tags]
-    return _all_like(list(holds), _zfs().holds.release(pairs))
+        # The library says of which snapshot a tag was missing, and not which tag: with several, those that were there tell.
+        if len(tags) > 1 and zfs.datasets.exists(name):
+            held[_str(name)] = zfs.holds.list(name)
+    missing = []
+    for name in zfs.holds.release(pairs):
+        asked = next(tags for given, tags in holds.items() if _str(given) == name)
+        absent = [_str(tag) for tag in asked if _str(tag) not in held.get(name, ())]
+        missing += [f"{name}#{tag}" for tag in absent] if zfs.datasets.exists(name) else [name]
+    return _all_like(list(holds), list(dict.fromkeys(missing)))
 
 
 def get_holds(snapname: Name) -> Dict[Any, int]:
@@ -438,7 +448,7 @@ def reopen(poolname: Name, restart: bool = True) -> None:
 
 
 def pool_checkpoint(name: Name) -> None:
-    """Takes a checkpoint of a pool. Raises `ExistsError`, `InProgressError`."""
+    """Takes a checkpoint of a pool. Raises `InProgressError`: there is one, or it is being discarded."""
     _zfs().pools.checkpoint(name)
 
 

@@ -151,7 +151,8 @@ class Node(Handle):
         """Serves one connection of a peer, in the background, until the peer ends it: does what is asked, and the policy permits. Uses the transport up.
 
         `identity` is who the transport found the caller to be; after `silence` seconds without a byte it is given up, 0.1 to 3600, 0 for 30; `window` bytes of a stream
-        may be under way, 64 KiB to 256 MiB, 0 for 4 MiB. Waiting raises `NotPermittedError`, `DisconnectedError`, `TimedOutError`, `ProtocolError`, `UnsupportedError`, `CancelledError`.
+        may be under way, 64 KiB to 256 MiB, 0 for 4 MiB. Waiting raises `NotPermittedError`, `DisconnectedError`, `TimedOutError`,
+        `ProtocolError`, `UnsupportedError`, `CancelledError`.
         """
         options = sized(_ffi.zfsvol_serve_options, identity=text(identity), silence_milliseconds=int(silence * 1000), window_bytes=window)
         return Transfer(made(lib.node_serve, self, transport, policy, ctypes.byref(options)))

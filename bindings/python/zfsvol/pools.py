@@ -113,7 +113,7 @@ class Pools(Area):
         call(lib.pool_reguid, self._zfs, text(pool), guid)
 
     def checkpoint(self, pool: Name) -> None:
-        """Takes a checkpoint of a pool. Raises `ExistsError`, `InProgressError`."""
+        """Takes a checkpoint of a pool. Raises `InProgressError`: there is one, or it is being discarded."""
         call(lib.pool_checkpoint, self._zfs, text(pool))
 
     def discard_checkpoint(self, pool: Name) -> None:
