@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 import pytest
 
@@ -214,7 +214,7 @@ def test_observer_refuses_and_a_broken_one_refuses_too(zfs: zfsvol.Zfs, monkeypa
     def broken(call: zfsvol.Call) -> int:
         raise RuntimeError("no")
 
-    shown = []
+    shown: List[Any] = []
     monkeypatch.setattr("sys.unraisablehook", shown.append)
     with zfs.observe(before=lambda call: errno.EPERM if "tank@no" in call.names else 0) as door:
         door.snapshots.create("tank@yes")

@@ -269,9 +269,6 @@ class BugError(Error):
     """A bug in the library or in this package: worth a report."""
 
 
-_GROUPS = (ArgumentError, ExistenceError, InUseError, AccessError, LimitError, CapabilityError, StreamError, DeviceError, StoppedError)
-
-
 def _by_status() -> Dict[int, Type[Error]]:
     """The class of each status: its name in words with `Error` behind it."""
     classes: Dict[int, Type[Error]] = {}
@@ -322,6 +319,3 @@ def made(status: int, message: Optional[str] = None) -> Error:
 
 def _failure(one: Dict[str, Any]) -> Failure:
     return Failure(one.get("name", ""), one.get("status", _ffi.Status.OTHER), one.get("errno", 0), one.get("reason", ""), one.get("busy", []))
-
-
-__all__ = [name for name, kind in list(globals().items()) if isinstance(kind, type) and issubclass(kind, Error)] + ["Failure"]
