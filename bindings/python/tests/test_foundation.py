@@ -7,6 +7,7 @@ import gc
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +29,8 @@ def test_generated_code_is_not_stale() -> None:
 
 
 def test_every_function_of_the_abi_is_bound() -> None:
-    abi = (HERE.parent.parent / "include" / "zfsvol.abi").read_text()
+    root = HERE / "rust" if (HERE / "rust").is_dir() else HERE.parent.parent
+    abi = (root / "include" / "zfsvol.abi").read_text()
     sources = "".join(file.read_text() for file in (HERE / "zfsvol").glob("*.py") if file.name != "_ffi.py")
     used = set(re.findall(r"\blib(?:rary\.zfsvol_|\.)(\w+)", sources)) | {"abi"}
     missing = set(re.findall(r"^function zfsvol_(\w+)", abi, re.MULTILINE)) - used
@@ -105,6 +107,57 @@ def test_forked_process_may_not_use_objects(zfs: zfsvol.Zfs) -> None:
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert zfs.pools.names() == ["tank"]
+
+
+RUNS_AT_EXIT = """
+import io, sys, time
+import zfsvol
+class Slow(io.RawIOBase):
+    def write(self, data):
+        time.sleep(0.05)
+        return min(len(data), 512)
+zfs = zfsvol.open("embedded:").observe(after=lambda call: None)
+zfs.datasets.create_zvol("tank/v", 8 << 20)
+with zfs.device("tank/v", writable=True) as device:
+    device.write(0, bytes(range(256)) * 4096)
+zfs.snapshots.create("tank/v@a")
+transfer = zfs.send("tank/v@a").to(Slow())
+half = zfs.send("tank/v@a")
+print(half.read(10) != b"", flush=True)
+"""
+
+
+def test_program_ends_while_a_transfer_runs() -> None:
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", RUNS_AT_EXIT], cwd=HERE, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    assert time.monotonic() - started < 8
+
+
+WAITS = """
+import os, zfsvol
+zfs = zfsvol.open("embedded:")
+zfs.datasets.create_zvol("tank/v", 8 << 20)
+with zfs.device("tank/v", writable=True) as device:
+    device.write(0, os.urandom(1 << 20))
+zfs.snapshots.create("tank/v@a")
+reads, writes = os.pipe()
+with zfs.send("tank/v@a") as sending, sending.to(writes) as transfer:
+    print("waits", flush=True)
+    try:
+        transfer.wait()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def test_wait_sees_ctrl_c() -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS], cwd=HERE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "waits\n"
+        time.sleep(0.3)
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.read() == "interrupted\n"
+        assert child.wait(10) == 0
 
 
 def test_many_threads_use_one_kernel(zfs: zfsvol.Zfs) -> None:

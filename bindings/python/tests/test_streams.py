@@ -161,6 +161,22 @@ def test_transfer_is_cancelled(data: zfsvol.Zfs) -> None:
     os.close(writes)
 
 
+class Trickle(io.BytesIO):
+    def write(self, data: Any) -> int:
+        time.sleep(0.05)
+        return super().write(data[:512])
+
+
+def test_transfer_to_a_slow_file_is_cancelled_at_once(data: zfsvol.Zfs) -> None:
+    with data.send("tank/v@a") as sending, sending.to(Trickle()) as transfer:
+        time.sleep(0.1)
+        started = time.monotonic()
+        transfer.cancel()
+        with pytest.raises(zfsvol.CancelledError):
+            transfer.wait(30)
+        assert time.monotonic() - started < 2
+
+
 def test_used_up_stream_and_closed_stream_are_errors(data: zfsvol.Zfs) -> None:
     with data.send("tank/v@a") as sending:
         sending.copy_to(io.BytesIO())

@@ -18,7 +18,8 @@ from typing import Dict, List, Optional, Tuple
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent
-INCLUDE = PACKAGE.parent.parent / "include"
+# In an sdist what the library is built from is below.
+INCLUDE = (PACKAGE / "rust" if (PACKAGE / "rust").is_dir() else PACKAGE.parent.parent) / "include"
 TARGET = PACKAGE / "zfsvol" / "_ffi.py"
 
 SCALARS = {

@@ -72,6 +72,8 @@ class Channel:
     def __init__(self, file: Any) -> None:
         self.file = file
         self.failure: Optional[BaseException] = None
+        self.stopped = False
+        """Whether the file is not to be used any more: the transfer was cancelled."""
 
     def failed(self, failure: BaseException) -> int:
         """Keeps the exception for whoever waits, and returns what the library is told."""
@@ -82,6 +84,8 @@ class Channel:
 
 def _read(context: Optional[int], buffer: Optional[int], size: int) -> int:
     channel: Channel = kept(context)
+    if channel.stopped:
+        return -errno.ECANCELED
     try:
         data = channel.file.recv(size) if isinstance(channel.file, socket.socket) else channel.file.read(size)
         if data is None:
@@ -96,6 +100,8 @@ def _read(context: Optional[int], buffer: Optional[int], size: int) -> int:
 
 def _write(context: Optional[int], buffer: Optional[int], size: int) -> int:
     channel: Channel = kept(context)
+    if channel.stopped:
+        return -errno.ECANCELED
     try:
         data = ctypes.string_at(buffer or 0, size)
         taken = channel.file.send(data) if isinstance(channel.file, socket.socket) else channel.file.write(data)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import weakref
 from types import TracebackType
 from typing import Any, Callable, ClassVar, Optional, Type, TypeVar
 
@@ -26,6 +28,9 @@ class Handle:
     _stop: ClassVar[Optional[Callable[..., Any]]] = None
     """Wakes those who wait in a call with it."""
 
+    _runs: ClassVar[bool] = False
+    """Whether threads of the library go on with it by themselves, and may call Python."""
+
     _pointer: Optional[int] = None
 
     def __init__(self, pointer: Optional[int]) -> None:
@@ -35,6 +40,8 @@ class Handle:
         self._gate = threading.Condition()
         self._process = os.getpid()
         self._pointer = pointer
+        if type(self)._runs:
+            _running.add(self)
 
     @property
     def closed(self) -> bool:
@@ -98,6 +105,22 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}{' closed' if self.closed else ''}>"
+
+
+_running: "weakref.WeakSet[Handle]" = weakref.WeakSet()
+"""What threads of the library are busy with."""
+
+
+@atexit.register
+def _end() -> None:
+    """Ends what still runs when the program does: a thread that called Python after its end would take the process down."""
+    for handle in list(_running):
+        # One that a thread still waits with is only told to stop: to wait for that thread here might be for ever.
+        stop = type(handle)._stop
+        if handle._calls and stop is not None and handle._pointer is not None:
+            stop(handle._pointer)
+        elif not handle._calls:
+            handle.close()
 
 
 class Area:

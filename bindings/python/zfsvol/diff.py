@@ -18,6 +18,7 @@ class Diff(Handle):
 
     _free = lib.diff_free
     _stop = lib.diff_cancel
+    _runs = True
 
     def __iter__(self) -> Iterator[Dict[str, Any]]:
         return self

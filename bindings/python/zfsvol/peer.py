@@ -44,6 +44,7 @@ class Peer(Handle):
     """Another node, as this one sees it. Can be used by any number of threads at once."""
 
     _free = lib.peer_free
+    _runs = True
 
     @classmethod
     def local(cls, node: Handle) -> "Peer":

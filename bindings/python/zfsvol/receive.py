@@ -22,6 +22,7 @@ class Receive(Handle):
 
     _free = lib.receive_free
     _stop = lib.receive_cancel
+    _runs = True
 
     def write(self, data: Any) -> int:
         """Writes all of `data`, waiting for the kernel to take it, and returns its length. Issues `ZFS_IOC_RECV_NEW` with the first of it.

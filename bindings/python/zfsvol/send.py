@@ -31,6 +31,7 @@ class Send(Handle):
 
     _free = lib.send_free
     _stop = lib.send_cancel
+    _runs = True
 
     def readinto(self, buffer: Any) -> int:
         """Reads into a `bytearray` or what else can be written to, waiting for the kernel, and returns how many bytes; 0 at the end of a stream that is complete.

@@ -9,10 +9,10 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 from . import _ffi
 from ._call import call, listed, sized
 from ._callbacks import Channel
-from ._ffi import Phase
+from ._ffi import Phase, Status
 from ._handle import Handle
 from ._library import lib
-from .errors import ConsumedError, Error, TimedOutError
+from .errors import ConsumedError, Error, TimedOutError, from_details
 
 SLICE = 0.25
 """For how many seconds a wait is not interrupted: a signal (Ctrl-C) is seen after so long at most."""
@@ -39,6 +39,7 @@ class Transfer(Handle):
 
     _free = lib.transfer_free
     _stop = lib.transfer_cancel
+    _runs = True
 
     def __init__(self, pointer: Optional[int], *channels: Channel) -> None:
         super().__init__(pointer)
@@ -57,6 +58,12 @@ class Transfer(Handle):
             lib.transfer_cancel(pointer)
         finally:
             self._leave()
+        self._stop_files()
+
+    def close(self) -> None:
+        """Frees it; one that still runs is cancelled, and waited for for 10 seconds at most."""
+        self._stop_files()
+        super().close()
 
     def wait(
         self,
@@ -86,13 +93,23 @@ class Transfer(Handle):
                 # A transfer can itself fail with TIMED_OUT, a peer that was silent: then it is used up.
                 if self._over() or (end is not None and time.monotonic() >= end):
                     raise
+            except ConsumedError:
+                raise
             except Error as failure:
+                if self._cause() is None and any(channel.stopped for channel in self._channels):
+                    # What the file was told on the way out is not what happened.
+                    failure = from_details({**failure._details, "status": Status.CANCELLED})
                 raise failure from self._cause()
             else:
                 return result
             if progress is not None and time.monotonic() - shown >= interval:
                 shown = time.monotonic()
                 progress(self.progress())
+
+    def _stop_files(self) -> None:
+        """The library looks whether it was cancelled between the pieces of a stream. One that a file takes in small parts ends at the next part."""
+        for channel in self._channels:
+            channel.stopped = True
 
     def _over(self) -> bool:
         try:

@@ -54,6 +54,7 @@ class Transport(Handle):
     """
 
     _free = lib.transport_free
+    _runs = True
 
     @classmethod
     def over(
