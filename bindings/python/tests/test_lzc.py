@@ -151,3 +151,24 @@ def test_channel_programs_reach_the_kernel() -> None:
         lzc.channel_program(b"tank", b"return 1", params=[b"a"])
     with pytest.raises(zfsvol.Error):
         lzc.channel_program_nosync(b"none", b"return 1")
+
+
+def test_what_pyzfs_does_not_have(kernel: zfsvol.Zfs) -> None:
+    lzc.snapshot(["tank@a"])
+    lzc.bookmark({"tank#b": "tank@a"})
+    assert lzc.get_bookmark_props("tank#b")["guid"]["value"] == lzc.get_props("tank@a")["guid"]["value"]
+    assert lzc.send_space_resume_redacted("tank@a", None, [], 0, 0, 0, None) == lzc.send_space("tank@a")
+    with pytest.raises(zfsvol.NotFoundError):
+        lzc.send_progress("tank@a", 0)
+    lzc.scrub("tank")
+    assert lzc.wait("tank", zfsvol.Activity.SCRUB) in (True, False)
+    assert lzc.wait_fs("tank") in (True, False)
+    with pytest.raises(zfsvol.InvalidError):
+        lzc.wait_fs("tank", 1)
+    lzc.set_bootenv("tank", {"version": 1, "grub:x": "y"})
+    assert lzc.get_bootenv("tank")["grub:x"] == "y"
+    vdev = kernel.pools.status("tank")["root"]["children"][0]["guid"]
+    lzc.set_vdev_prop("tank", {"vdevprops_set_vdev": vdev, "vdevprops_set_props": {"comment": "left"}})
+    assert lzc.get_vdev_prop("tank", {"vdevprops_get_vdev": vdev, "vdevprops_get_props": {"comment": None}})["comment"]["value"] == "left"
+    with pytest.raises(zfsvol.UnsupportedError):
+        lzc.condense("tank")

@@ -30,6 +30,8 @@ from ._callbacks import Sink, Source
 from ._ffi import Activity, Initialize, Prefetch, Prune, Scrub, SendFlags, Status, Trim
 from .holds import Cleanup
 from .keys import Key
+from .send import options as _options
+from .send import space as _space
 from .zfs import Zfs
 from .zfs import open as _open
 
@@ -172,8 +174,8 @@ def get_bookmarks(fsname: Name, props: Optional[Iterable[Name]] = None) -> Dict[
 
 
 def get_bookmark_props(bookmark: Name) -> Dict[str, Any]:
-    """What a bookmark says: `guid`, `createtxg`, `creation` and more. Raises `NotFoundError`."""
-    return _zfs().bookmarks.get(bookmark)
+    """What a bookmark says, `guid`, `createtxg`, `creation` and more, each a dict with its `value`. Raises `NotFoundError`."""
+    return {name: {"value": value} for name, value in _zfs().bookmarks.get(bookmark).items() if name != "name"}
 
 
 def destroy_bookmarks(bookmarks: Iterable[Name]) -> None:
@@ -253,6 +255,42 @@ def send_redacted(snapname: Name, fromsnap: Optional[Name], fd: Sink, flags: Opt
     """As `send`, without what a redaction bookmark leaves out."""
     with _zfs().send(snapname, fromsnap, _send_flags(flags), redacted_by=redactbook) as stream:
         stream.copy_to(fd)
+
+
+def send_resume_redacted(
+    snapname: Name,
+    fromsnap: Optional[Name],
+    fd: Sink,
+    flags: Optional[Iterable[Name]],
+    resumeobj: int,
+    resumeoff: int,
+    redactbook: Optional[Name],
+) -> None:
+    """As `send_resume` and `send_redacted`."""
+    given = _send_flags(flags)
+    with _zfs().send(snapname, fromsnap, given, redacted_by=redactbook, resume_object=resumeobj, resume_offset=resumeoff) as stream:
+        stream.copy_to(fd)
+
+
+def send_progress(snapname: Name, fd: int) -> Tuple[int, int]:
+    """How many bytes and blocks a send of this process to that descriptor has written. Raises `NotFoundError` when there is none."""
+    found = _zfs().send_progress(snapname, fd)
+    return found["bytes"], found["blocks"]
+
+
+def send_space_resume_redacted(
+    snapname: Name,
+    fromsnap: Optional[Name],
+    flags: Optional[Iterable[Name]],
+    resumeobj: int,
+    resumeoff: int,
+    resume_bytes: int,
+    redactbook: Optional[Name],
+    fd: int = -1,
+) -> int:
+    """How many bytes the rest of a stream would have: an estimate, whose progress `send_progress` tells by `fd`."""
+    given = _options(fromsnap, _send_flags(flags), redactbook, resumeobj or None, resumeoff, resume_bytes)
+    return _space(_zfs(), snapname, given, fd)
 
 
 def send_space(snapname: Name, fromsnap: Optional[Name] = None, flags: Optional[Iterable[Name]] = None) -> int:
@@ -492,8 +530,10 @@ def wait_tag(pool: Name, activity: Activity, tag: int) -> bool:
     return _zfs().pools.wait(pool, activity, tag)
 
 
-def wait_fs(fs: Name) -> bool:
-    """Waits until a file system has freed its removed files, and says whether there was anything to wait for."""
+def wait_fs(fs: Name, activity: int = 0) -> bool:
+    """Waits until a file system has freed its removed files, activity 0, the only one, and says whether there was anything to wait for."""
+    if activity:
+        raise _invalid("wait for", fs, f"there is no activity {activity}")
     return _zfs().datasets.wait_deletequeue(fs)
 
 
@@ -505,6 +545,29 @@ def get_bootenv(pool: Name) -> Dict[str, Any]:
 def set_bootenv(pool: Name, env: Mapping[str, Any]) -> None:
     """Replaces the boot environment of a pool."""
     _zfs().pools.set_bootenv(pool, env)
+
+
+def condense(pool: Name, start: bool = True) -> None:
+    """Begins, or cancels, condensing of a pool's log of space maps. Raises `UnsupportedError` up to OpenZFS 2.4."""
+    _zfs().pools.condense(pool, start=start)
+
+
+def get_props(name: Name) -> Dict[str, Dict[str, Any]]:
+    """All properties of a dataset, as `zfs.properties.list` has them. Raises `NotFoundError`."""
+    return _zfs().properties.list(name)
+
+
+def get_vdev_prop(poolname: Name, innvl: Mapping[str, Any]) -> Dict[str, Any]:
+    """The properties of the vdev whose GUID is `vdevprops_get_vdev`, of those in `vdevprops_get_props` only if that is given."""
+    wanted = innvl.get("vdevprops_get_props")
+    found = _zfs().vdevs.properties(poolname, innvl["vdevprops_get_vdev"])
+    return {name: value for name, value in found.items() if wanted is None or name in wanted}
+
+
+def set_vdev_prop(poolname: Name, innvl: Mapping[str, Any]) -> None:
+    """Sets the properties `vdevprops_set_props` of the vdev whose GUID is `vdevprops_set_vdev`, one after the other."""
+    for name, value in innvl["vdevprops_set_props"].items():
+        _zfs().vdevs.set_property(poolname, innvl["vdevprops_set_vdev"], name, str(value))
 
 
 def is_supported(func: Any) -> bool:
@@ -638,6 +701,9 @@ lzc_get_holds = get_holds
 lzc_send = send
 lzc_send_resume = send_resume
 lzc_send_redacted = send_redacted
+lzc_send_resume_redacted = send_resume_redacted
+lzc_send_progress = send_progress
+lzc_send_space_resume_redacted = send_space_resume_redacted
 lzc_send_space = send_space
 lzc_receive = receive
 lzc_receive_resumable = receive_resumable
@@ -664,3 +730,7 @@ lzc_wait_tag = wait_tag
 lzc_wait_fs = wait_fs
 lzc_get_bootenv = get_bootenv
 lzc_set_bootenv = set_bootenv
+lzc_condense = condense
+lzc_get_props = get_props
+lzc_get_vdev_prop = get_vdev_prop
+lzc_set_vdev_prop = set_vdev_prop
