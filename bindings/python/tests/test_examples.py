@@ -49,3 +49,7 @@ def test_everything_public_says_what_it_does() -> None:
         if isinstance(item, type) and issubclass(item, zfsvol.Handle):
             undocumented = [one for one, member in vars(item).items() if not one.startswith("_") and callable(member) and not member.__doc__]
             assert undocumented == [], name
+
+
+def test_version_is_that_of_the_library() -> None:
+    assert f'version = "{zfsvol.__version__}"' in (HERE / "pyproject.toml").read_text()

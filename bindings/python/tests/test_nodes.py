@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 from typing import Any, Dict, Iterator, List, Tuple
@@ -115,6 +116,14 @@ def test_peer_is_reached_over_any_transport(nodes: Tuple[Node, Node], kind: str)
         pass
     for end in sockets:
         end.close()
+
+
+def test_descriptor_that_is_none_leaves_nothing_behind(nodes: Tuple[Node, Node]) -> None:
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(zfsvol.Error):
+        Transport.over(Wrapped(one), 10_000, close=one.close)
+    with pytest.raises(zfsvol.Error):
+        zfsvol.stream.copy(io.BytesIO(b""), 10_000)
 
 
 class Wrapped:

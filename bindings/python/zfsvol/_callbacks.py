@@ -157,6 +157,16 @@ def writer(file: Sink) -> "tuple[_ffi.zfsvol_writer, Channel]":
     return made, channel
 
 
+def both(source: Source, sink: Sink) -> "tuple[tuple[_ffi.zfsvol_reader, Channel], tuple[_ffi.zfsvol_writer, Channel]]":
+    """A reader and a writer for one call; if there cannot be the one, the other is let go of."""
+    made = reader(source)
+    try:
+        return made, writer(sink)
+    except BaseException:
+        made[0].release(made[0].context)
+        raise
+
+
 def called(function: Callable[..., Any], *arguments: Any, default: Any = None) -> Any:
     """Calls what a program gave. An exception has nowhere to go: it is shown as one in `__del__` is, and `default` answers."""
     try:

@@ -66,10 +66,11 @@ class Node(Handle):
         on_event: Optional[OnEvent] = None,
     ) -> None:
         zfs._check()
+        names = text(root), text(id if isinstance(id, bytes) else str(id))
         options = sized(_ffi.zfsvol_node_options, mountpoint=path(mountpoint), adopt=adopt)
         if on_event is not None:
             options.on_event, options.context, options.release = _event_function, _callbacks.keep(on_event), _callbacks.release
-        super().__init__(made(lib.node_open, zfs, text(root), text(str(id) if not isinstance(id, bytes) else id), ctypes.byref(options)))
+        super().__init__(made(lib.node_open, zfs, *names, ctypes.byref(options)))
 
     def info(self) -> Dict[str, str]:
         """What it is: `id`, `root`."""

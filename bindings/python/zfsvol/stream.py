@@ -193,12 +193,7 @@ def records(source: Source, *, payloads: bool = False) -> Records:
 
 def _through(source: Source, sink: Sink, run: Callable[[Any, Any], None]) -> None:
     """Runs a copy; what a file object raised is the cause of its failure."""
-    reader, read = _callbacks.reader(source)
-    try:
-        writer, written = _callbacks.writer(sink)
-    except BaseException:
-        reader.release(reader.context)
-        raise
+    (reader, read), (writer, written) = _callbacks.both(source, sink)
     try:
         run(ctypes.byref(reader), ctypes.byref(writer))
     except Error as failure:

@@ -42,8 +42,8 @@ class Transfer(Handle):
     _runs = True
 
     def __init__(self, pointer: Optional[int], *channels: Channel) -> None:
-        super().__init__(pointer)
         self._channels = channels
+        super().__init__(pointer)
 
     def progress(self) -> Progress:
         """How far it is. Raises `ConsumedError` when somebody has waited for its end."""
@@ -105,6 +105,10 @@ class Transfer(Handle):
             if progress is not None and time.monotonic() - shown >= interval:
                 shown = time.monotonic()
                 progress(self.progress())
+
+    def __del__(self) -> None:
+        self._stop_files()
+        super().__del__()
 
     def _stop_files(self) -> None:
         """The library looks whether it was cancelled between the pieces of a stream. One that a file takes in small parts ends at the next part."""

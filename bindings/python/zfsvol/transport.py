@@ -73,17 +73,17 @@ class Transport(Handle):
         """
         writes = reads if writes is None else writes
         options = sized(_ffi.zfsvol_transport_options)
+        read_fd, write_fd = _callbacks.descriptor(reads), _callbacks.descriptor(writes)
+        both = None if read_fd is not None and write_fd is not None else _callbacks.both(reads, writes)
         if close is not None or on_frame is not None:
             options.context, options.release = _callbacks.keep((close, on_frame)), _callbacks.release
             if close is not None:
                 options.close = _close_function
             if on_frame is not None:
                 options.on_frame = _frame_function
-        read_fd, write_fd = _callbacks.descriptor(reads), _callbacks.descriptor(writes)
-        if read_fd is not None and write_fd is not None:
+        if both is None:
             return cls(made(lib.transport_from_fds, read_fd, write_fd, ctypes.byref(options)))
-        reader, _ = _callbacks.reader(reads)
-        writer, _ = _callbacks.writer(writes)
+        (reader, _), (writer, _) = both
         return cls(made(lib.transport_from_callbacks, ctypes.byref(reader), ctypes.byref(writer), ctypes.byref(options)))
 
     @classmethod
