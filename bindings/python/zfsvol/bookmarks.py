@@ -35,5 +35,5 @@ class Bookmarks(Area):
         call(lib.bookmark_destroy, self._zfs, *texts(names))
 
     def redact(self, snapshot: Name, bookmark: Name, by: Names) -> None:
-        """Makes a redaction bookmark of a snapshot: what the clones' snapshots in `by` changed is left out of streams that are sent with it."""
+        """Makes a redaction bookmark, `tank/a#b`, of a snapshot: what the clones' snapshots in `by` changed is left out of streams that are sent with it."""
         call(lib.bookmark_redact, self._zfs, text(snapshot), text(bookmark), *texts(by))

@@ -185,7 +185,7 @@ def destroy_bookmarks(bookmarks: Iterable[Name]) -> None:
 
 def redact(snapshot: Name, bookname: Name, snaps: Iterable[Name]) -> None:
     """Makes a redaction bookmark of a snapshot: what the clones' snapshots changed is left out of streams that are sent with it. `bookname` is what follows the `#`."""
-    _zfs().bookmarks.redact(snapshot, bookname, list(snaps))
+    _zfs().bookmarks.redact(snapshot, f"{_str(snapshot).partition('@')[0]}#{_str(bookname)}", list(snaps))
 
 
 def hold(holds: Mapping[Any, Name], fd: Optional[Union[Cleanup, int]] = None) -> List[Any]:
