@@ -283,6 +283,16 @@ def test_streams_are_joined_and_split(data: zfsvol.Zfs) -> None:
     assert isinstance(caught.value.__cause__, PermissionError)
 
 
+def test_streams_are_copied_between_descriptors(data: zfsvol.Zfs, tmp_path: Path) -> None:
+    whole = sent(data, "tank/v@a")
+    (tmp_path / "a").write_bytes(whole)
+    with (tmp_path / "a").open("rb", buffering=0) as source, (tmp_path / "b").open("wb") as sink:
+        assert stream.copy(source, sink)["bytes"] == len(whole)
+    with (tmp_path / "a").open("rb", buffering=0) as source, rebuild.Changes() as changes:
+        changes.add(source.fileno())
+    assert (tmp_path / "b").read_bytes() == whole
+
+
 def test_zvol_is_rebuilt_from_streams(data: zfsvol.Zfs) -> None:
     with tempfile.TemporaryFile() as file:
         with rebuild.ZvolImage(file.fileno()) as image:
