@@ -1,0 +1,3 @@
+module github.com/zfsvol/zfsvol/bindings/go
+
+go 1.24

@@ -1,0 +1,6 @@
+//go:build !zfsvol_static
+
+package zfsvol
+
+// #cgo pkg-config: zfsvol
+import "C"
