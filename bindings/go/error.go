@@ -251,6 +251,14 @@ func because(err, cause error) error {
 	return err
 }
 
+// begin fails if the context has ended.
+func begin(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return &Error{Kind: ErrCancelled, Message: ErrCancelled.Error(), Cause: cause}
+	}
+	return nil
+}
+
 // ended adds the error of the context to a failure by which its end shows.
 func ended(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && (errors.Is(err, ErrCancelled) || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrTimedOut)) {

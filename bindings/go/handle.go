@@ -39,8 +39,8 @@ func hold(ptr unsafe.Pointer, free, cancel func(unsafe.Pointer)) *handle {
 	return h
 }
 
-// net has the object freed when the collector takes its owner: a net for owners that were not closed, and nothing to rely on.
-func net[T any](owner *T, h *handle) *T {
+// caught has the object freed when the collector takes its owner: a net for owners that were not closed, and nothing to rely on.
+func caught[T any](owner *T, h *handle) *T {
 	// In a goroutine of its own, for to free can take a while and there are other cleanups.
 	runtime.AddCleanup(owner, func(h *handle) { go h.close() }, h)
 	return owner

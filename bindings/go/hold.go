@@ -32,7 +32,7 @@ func (z *Zfs) OpenHolder() (*Holder, error) {
 		return nil, err
 	}
 	holder := &Holder{hold(unsafe.Pointer(out), func(p unsafe.Pointer) { C.zfsvol_handle_free((*C.zfsvol_handle)(p)) }, nil)}
-	return net(holder, holder.h), nil
+	return caught(holder, holder.h), nil
 }
 
 // Close ends the holds that were made with it, and does nothing if it is closed.

@@ -78,7 +78,7 @@ func newKey(make func(out **C.zfsvol_key, e *cError) cStatus) (*Key, error) {
 		return nil, err
 	}
 	k := &Key{hold(unsafe.Pointer(out), func(p unsafe.Pointer) { C.zfsvol_key_free((*C.zfsvol_key)(p)) }, nil)}
-	return net(k, k.h), nil
+	return caught(k, k.h), nil
 }
 
 // use runs f with what C knows it by: NULL for nil.

@@ -127,7 +127,7 @@ func openZfs(open func(out **C.zfsvol_zfs, e *cError) cStatus) (*Zfs, error) {
 		return nil, err
 	}
 	z := &Zfs{hold(unsafe.Pointer(out), func(p unsafe.Pointer) { C.zfsvol_zfs_free((*C.zfsvol_zfs)(p)) }, nil)}
-	return net(z, z.h), nil
+	return caught(z, z.h), nil
 }
 
 func (z *Zfs) door(open func(zfs *C.zfsvol_zfs, out **C.zfsvol_zfs, e *cError) cStatus) (door *Zfs, err error) {
