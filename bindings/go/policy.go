@@ -99,7 +99,8 @@ func PolicyFunc(permit func(Request) error) Policy {
 // made makes what C knows it by, which is to be freed.
 func (p Policy) made(out **C.zfsvol_policy, e *cError) cStatus {
 	if p.make == nil {
-		return C.zfsvol_policy_known_nodes(nil, 0, nil, out, e)
+		// Nobody is known.
+		return KnownNodes(nil, LookOnly()).make(out, e)
 	}
 	return p.make(out, e)
 }
