@@ -79,7 +79,7 @@ func (s Snapshot) Receive(ctx context.Context, r io.Reader, options ReceiveOptio
 	received := &Received{Snapshot: s.zfs.Snapshot(list.text("snapshot")), Bytes: list.number("bytes"), Details: list}
 	for _, failure := range list.lists("property_failures") {
 		received.PropertyFailures = append(received.PropertyFailures, Failure{
-			Name: failure.text("name"), Kind: Kind(failure.number("status")),
+			Name: failure.text("name"), Kind: Kind(failure.number("kind")),
 			Errno: syscall.Errno(failure.signed("errno")), Reason: failure.text("reason"),
 		})
 	}
