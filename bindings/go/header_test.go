@@ -1,0 +1,52 @@
+package zfsvol
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Functions of the library that this package does not have, as prefixes; and those that it has no use for.
+var unbound = strings.Fields(`
+	zfsvol_accounts_ zfsvol_changes_ zfsvol_diff_ zfsvol_object_path zfsvol_door_observe zfsvol_fault_ zfsvol_file_ zfsvol_zvol_image_ zfsvol_history_
+	zfsvol_importable_ zfsvol_quota_ zfsvol_record_ zfsvol_records_ zfsvol_replay_ zfsvol_topology_ zfsvol_vdev_ zfsvol_token_decode
+	zfsvol_stream_copy zfsvol_stream_cut zfsvol_stream_decompress zfsvol_stream_drop_record zfsvol_stream_filter zfsvol_stream_join zfsvol_stream_recompress
+	zfsvol_stream_split zfsvol_volumes_create zfsvol_bookmark_get zfsvol_dataset_mount_path zfsvol_dataset_mount_tree zfsvol_dataset_unmount_tree
+	zfsvol_dataset_wait_deletequeue zfsvol_events_clear zfsvol_events_dropped zfsvol_events_seek zfsvol_zvol_reservation
+	zfsvol_send_progress zfsvol_send_resume_options
+	zfsvol_pool_bootenv zfsvol_pool_checkpoint zfsvol_pool_clear zfsvol_pool_condense zfsvol_pool_create zfsvol_pool_destroy zfsvol_pool_discard_checkpoint
+	zfsvol_pool_enable_features zfsvol_pool_error_log zfsvol_pool_export zfsvol_pool_import zfsvol_pool_list zfsvol_pool_prefetch zfsvol_pool_prune_ddt
+	zfsvol_pool_reguid zfsvol_pool_reopen zfsvol_pool_scrub zfsvol_pool_set_bootenv zfsvol_pool_wait
+
+	zfsvol_error_ zfsvol_nvlist_ zfsvol_reader_from_fd zfsvol_writer_from_fd zfsvol_receive_bytes zfsvol_receive_from_reader zfsvol_send_to_writer
+	zfsvol_stream_verify zfsvol_verifier_progress zfsvol_transport_pair zfsvol_zfs_clone`)
+
+func TestHeaderIsKnown(t *testing.T) {
+	header := string(must(os.ReadFile("../../include/zfsvol.h"))(t))
+	var source strings.Builder
+	for _, name := range must(filepath.Glob("*.go"))(t) {
+		if !strings.HasSuffix(name, "_test.go") {
+			source.Write(must(os.ReadFile(name))(t))
+		}
+	}
+	used := regexp.MustCompile(`C\.(zfsvol_\w+|ZFSVOL_\w+)`).FindAllString(source.String(), -1)
+	has := func(name string) bool { return slices.Contains(used, "C."+name) }
+	functions := regexp.MustCompile(`(?m)^\w[\w ]*[ *](zfsvol_\w+)\(`).FindAllStringSubmatch(header, -1)
+	if len(functions) < 300 {
+		t.Fatalf("%d functions were found", len(functions))
+	}
+	for _, function := range functions {
+		known := slices.ContainsFunc(unbound, func(prefix string) bool { return strings.HasPrefix(function[1], prefix) })
+		if !known && !has(function[1]) {
+			t.Errorf("%s is new: bind it, or say that it is not bound", function[1])
+		}
+	}
+	for _, status := range regexp.MustCompile(`#define (ZFSVOL_STATUS_\w+)`).FindAllStringSubmatch(header, -1) {
+		if !has(status[1]) {
+			t.Errorf("%s has no Err", status[1])
+		}
+	}
+}
