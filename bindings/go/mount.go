@@ -32,8 +32,8 @@ type MountOptions struct {
 type UnmountFlags uint32
 
 const (
-	UnmountForce  UnmountFlags = C.ZFSVOL_UNMOUNT_FORCE  // although it is in use, as far as the kernel does that
-	UnmountDetach UnmountFlags = C.ZFSVOL_UNMOUNT_DETACH // at once out of the tree of files, and for good when it is no longer in use
+	UnmountForce  UnmountFlags = C.ZFSVOL_UNMOUNT_FORCE  // even if it is in use: what is open there gets errors
+	UnmountDetach UnmountFlags = C.ZFSVOL_UNMOUNT_DETACH // out of sight now, gone when the last user is
 )
 
 // Mount mounts a file system, and says where; mounted says whether it was mounted now, and not before: then nothing was done. The directory is made if it is not
