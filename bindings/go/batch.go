@@ -24,6 +24,25 @@ type VolumeCopy struct {
 	From, Snapshot, To string
 }
 
+// CreateVolumes creates volumes of one kind: [Node.CreateVolume] for each, threads at the same time, 0 for 32. That some fail is no failure of the call.
+func (n *Node) CreateVolumes(names []string, spec VolumeSpec, threads int) ([]VolumeResult, error) {
+	var a arena
+	defer a.free()
+	all, count := a.strs(names)
+	var results []VolumeResult
+	err := spec.use(&a, func(o *C.zfsvol_volume_spec) (err error) {
+		specs := (**C.zfsvol_volume_spec)(a.alloc(len(names), unsafe.Sizeof(o)))
+		for i := range names {
+			unsafe.Slice(specs, len(names))[i] = o
+		}
+		results, err = resultsOf(n.answer(func(node *C.zfsvol_node, out *cList, e *cError) cStatus {
+			return C.zfsvol_volumes_create(node, all, specs, count, C.size_t(max(threads, 0)), out, e)
+		}))
+		return err
+	})
+	return results, err
+}
+
 // CloneVolumes clones volumes: [Volume.Clone] for each, threads at the same time, 0 for 32. That some fail is no failure of the call.
 func (n *Node) CloneVolumes(copies []VolumeCopy, threads int) ([]VolumeResult, error) {
 	var a arena

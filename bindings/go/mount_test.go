@@ -53,10 +53,12 @@ func TestEventsComeUntilTheContextEnds(t *testing.T) {
 
 func TestBatchesSayOfEach(t *testing.T) {
 	node := nodeOf(t, one, NodeOptions{})
-	for _, name := range []string{"a", "b"} {
-		must(node.CreateVolume(name, VolumeSpec{}))(t)
-	}
-	results := must(node.SnapshotVolumes([]string{"a", "none", "b"}, "s", 0))(t)
+	results := must(node.CreateVolumes([]string{"a", "b", "a"}, VolumeSpec{QuotaBytes: 1 << 30, Properties: Settings{"atime": "off"}}, 2))(t)
+	same(t, results[1].Info.Quota, 1<<30)
+	same(t, (results[0].Err == nil) != (results[2].Err == nil), true)
+	_, err := node.CreateVolumes([]string{"a/b"}, VolumeSpec{}, 0)
+	fails(t, err, ErrInvalidName)
+	results = must(node.SnapshotVolumes([]string{"a", "none", "b"}, "s", 0))(t)
 	same(t, len(results), 3)
 	same(t, results[0].Done && results[2].Done && !results[1].Done, true)
 	fails(t, results[1].Err, ErrNotFound)

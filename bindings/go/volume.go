@@ -79,21 +79,11 @@ func (n *Node) Volume(name string) Volume { return Volume{n, name} }
 //
 // Fails with [ErrExists], [ErrInvalidName], [ErrInvalidProperty], [ErrNoSpace], [ErrDenied].
 func (n *Node) CreateVolume(name string, spec VolumeSpec) (Volume, error) {
-	var (
-		a   arena
-		o   C.zfsvol_volume_spec
-		err error
-	)
+	var a arena
 	defer a.free()
-	o.size = C.size_t(unsafe.Sizeof(o))
-	o.block_bytes, o.quota_bytes, o.sparse = C.uint64_t(spec.BlockBytes), C.uint64_t(spec.QuotaBytes), C.bool(spec.Sparse)
-	if o.properties, err = a.settings(spec.Properties); err != nil {
-		return Volume{}, err
-	}
-	err = spec.Key.use(func(key *C.zfsvol_key) error {
-		o.key = key
+	err := spec.use(&a, func(o *C.zfsvol_volume_spec) error {
 		return n.done(func(node *C.zfsvol_node, e *cError) cStatus {
-			return C.zfsvol_volume_create(node, lend(name), &o, nil, e)
+			return C.zfsvol_volume_create(node, lend(name), o, nil, e)
 		})
 	})
 	if err != nil {
@@ -289,6 +279,20 @@ func (v Volume) OpenDevice(ctx context.Context, writable bool) (device *Device, 
 
 func (v Volume) done(call func(node *C.zfsvol_node, name cStr, e *cError) cStatus) error {
 	return v.node.done(func(node *C.zfsvol_node, e *cError) cStatus { return call(node, lend(v.name), e) })
+}
+
+// use runs f with what C knows it by, in memory of C, for specs of a batch are pointed to.
+func (s VolumeSpec) use(a *arena, f func(o *C.zfsvol_volume_spec) error) (err error) {
+	o := (*C.zfsvol_volume_spec)(a.alloc(1, unsafe.Sizeof(C.zfsvol_volume_spec{})))
+	o.size = C.size_t(unsafe.Sizeof(*o))
+	o.block_bytes, o.quota_bytes, o.sparse = C.uint64_t(s.BlockBytes), C.uint64_t(s.QuotaBytes), C.bool(s.Sparse)
+	if o.properties, err = a.settings(s.Properties); err != nil {
+		return err
+	}
+	return s.Key.use(func(key *C.zfsvol_key) error {
+		o.key = key
+		return f(o)
+	})
 }
 
 func volumeOf(list List) VolumeInfo {
