@@ -50,3 +50,15 @@ func TestHeaderIsKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestReadmeIsWhatIsRun(t *testing.T) {
+	_, block, found := strings.Cut(string(must(os.ReadFile("README.md"))(t)), "```go\n")
+	if !found {
+		t.Fatal("it shows nothing")
+	}
+	block, _, _ = strings.Cut(block, "```")
+	indented := "\t" + strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n\t")
+	if !strings.Contains(string(must(os.ReadFile("example_test.go"))(t)), indented) {
+		t.Fatalf("it is not in example_test.go:\n%s", indented)
+	}
+}

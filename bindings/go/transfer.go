@@ -51,11 +51,13 @@ func run(ctx context.Context, watch func(Progress), start func(out **C.zfsvol_tr
 		C.zfsvol_transfer_cancel(transfer)
 		close(cancelled)
 	})
+	defer func() {
+		if !stop() {
+			<-cancelled
+		}
+		C.zfsvol_transfer_free(transfer)
+	}()
 	list, err := wait(transfer, watch)
-	if !stop() {
-		<-cancelled
-	}
-	C.zfsvol_transfer_free(transfer)
 	return list, ended(ctx, err)
 }
 
