@@ -64,7 +64,7 @@ func (s Snapshot) Redact(bookmark string, by []string) error {
 	defer a.free()
 	all, count := a.strs(by)
 	return s.zfs.done(func(zfs *C.zfsvol_zfs, e *cError) cStatus {
-		return C.zfsvol_bookmark_redact(zfs, lend(s.name), lend(bookmark), all, count, e)
+		return C.zfsvol_bookmark_redact(zfs, lend(s.name), lend(s.Dataset().name+"#"+bookmark), all, count, e)
 	})
 }
 

@@ -36,6 +36,9 @@ type Progress struct {
 // ProgressEvery is how often functions that watch progress are called.
 const ProgressEvery = time.Second
 
+// progressEvery is what tests make shorter.
+var progressEvery = ProgressEvery
+
 // run starts a transfer, which runs in threads of the library, and waits for its end. It is cancelled when the context ends. Watch, if not nil, is told now
 // and then how far it is.
 func run(ctx context.Context, watch func(Progress), start func(out **C.zfsvol_transfer, e *cError) cStatus) (List, error) {
@@ -65,7 +68,7 @@ func run(ctx context.Context, watch func(Progress), start func(out **C.zfsvol_tr
 func wait(transfer *C.zfsvol_transfer, watch func(Progress)) (List, error) {
 	milliseconds := C.int64_t(-1)
 	if watch != nil {
-		milliseconds = C.int64_t(ProgressEvery.Milliseconds())
+		milliseconds = C.int64_t(progressEvery.Milliseconds())
 	}
 	for {
 		list, err := answer(func(out *cList, e *cError) cStatus {
