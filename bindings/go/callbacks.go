@@ -132,6 +132,22 @@ func zfsvolGoEvent(context unsafe.Pointer, event *C.zfsvol_nvlist) {
 	lent[func(Event)](context)(Event{Volume: list.text("volume"), Kind: list.text("kind"), Details: list})
 }
 
+//export zfsvolGoBefore
+func zfsvolGoBefore(context unsafe.Pointer, call *C.zfsvol_call) (errno C.int32_t) {
+	defer func() {
+		if recover() != nil {
+			errno = C.int32_t(syscall.EIO)
+		}
+	}()
+	return C.int32_t(lent[Observer](context).Before(callOf(call)))
+}
+
+//export zfsvolGoAfter
+func zfsvolGoAfter(context unsafe.Pointer, call *C.zfsvol_call) {
+	defer func() { _ = recover() }()
+	lent[Observer](context).After(callOf(call))
+}
+
 // cut is at most so many bytes of a text, and no part of a character.
 func cut(s string, n int) string {
 	if len(s) <= n {

@@ -10,6 +10,8 @@ void zfsvolGoClose(void *context);
 int32_t zfsvolGoConnect(void *context, zfsvol_transport **transport);
 bool zfsvolGoPermit(void *context, zfsvol_request *request, char *reason, size_t reason_len);
 void zfsvolGoEvent(void *context, zfsvol_nvlist *event);
+int32_t zfsvolGoBefore(void *context, zfsvol_call *call);
+void zfsvolGoAfter(void *context, zfsvol_call *call);
 void zfsvolGoRelease(void *context);
 
 #endif

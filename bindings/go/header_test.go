@@ -11,7 +11,7 @@ import (
 
 // Functions of the library that this package does not have, as prefixes; and those that it has no use for.
 var unbound = strings.Fields(`
-	zfsvol_changes_ zfsvol_door_observe zfsvol_fault_ zfsvol_file_ zfsvol_zvol_image_ 
+	zfsvol_changes_ zfsvol_fault_ zfsvol_file_ zfsvol_zvol_image_ 
 	zfsvol_importable_ zfsvol_record_ zfsvol_records_ zfsvol_replay_ zfsvol_topology_ zfsvol_vdev_ zfsvol_token_decode
 	zfsvol_stream_copy zfsvol_stream_cut zfsvol_stream_decompress zfsvol_stream_drop_record zfsvol_stream_filter zfsvol_stream_join zfsvol_stream_recompress
 	zfsvol_stream_split zfsvol_bookmark_get zfsvol_dataset_mount_path zfsvol_dataset_mount_tree zfsvol_dataset_unmount_tree

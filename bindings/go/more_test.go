@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -115,6 +117,35 @@ func TestBusyDatasetSaysByWhat(t *testing.T) {
 	words := must(Passphrase("correct horse battery staple"))(t)
 	defer words.Close()
 	must(zfs.CreateFilesystem("tank/words", nil, words))(t)
+}
+
+func TestObserverSeesAndRefuses(t *testing.T) {
+	zfs := embedded(t)
+	var seen []Call
+	door := must(zfs.Observe(Observer{
+		Before: func(call Call) syscall.Errno {
+			switch {
+			case slices.Contains(call.Names, "tank/no"):
+				return syscall.EPERM
+			case slices.Contains(call.Names, "tank/panic"):
+				panic("at the door")
+			}
+			return 0
+		},
+		After: func(call Call) { seen = append(seen, call) },
+	}))(t)
+	defer door.Close()
+	must(door.CreateFilesystem("tank/yes", nil, nil))(t)
+	_, err := door.CreateFilesystem("tank/no", nil, nil)
+	fails(t, err, ErrDenied)
+	_, err = door.CreateFilesystem("tank/panic", nil, nil)
+	fails(t, err, syscall.EIO)
+	first, last := seen[0], seen[len(seen)-1]
+	same(t, slices.Contains(first.Names, "tank/yes") && first.Ioctl != 0 && first.Errno == 0 && first.Took > 0 && !first.Refused, true)
+	same(t, last.Refused && last.Errno == syscall.EIO && strings.Contains(last.Text, "tank/panic"), true)
+	silent := must(zfs.Observe(Observer{}))(t)
+	defer silent.Close()
+	must(silent.Pools())(t)
 }
 
 func TestTextsAreCutBetweenCharacters(t *testing.T) {
