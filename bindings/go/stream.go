@@ -182,7 +182,9 @@ func (z *Zfs) send(ctx context.Context, what string, options SendOptions) (*Stre
 	})
 }
 
-func (z *Zfs) withSendOptions(ctx context.Context, options SendOptions, start func(zfs *C.zfsvol_zfs, o *C.zfsvol_send_options, out **C.zfsvol_send, e *cError) cStatus) (*Stream, error) {
+type cSend = func(zfs *C.zfsvol_zfs, o *C.zfsvol_send_options, out **C.zfsvol_send, e *cError) cStatus
+
+func (z *Zfs) withSendOptions(ctx context.Context, options SendOptions, start cSend) (*Stream, error) {
 	if err := begin(ctx); err != nil {
 		return nil, err
 	}
