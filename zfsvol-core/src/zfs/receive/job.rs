@@ -64,7 +64,7 @@ impl Job {
     }
 
     /// The module takes the full stream of a file system as a clone of a zvol, and fails an assertion whenever that is looked at (zfs_ioc_objset_stats_impl; seen on
-    /// 2.3 and 2.4): the machine stops, and stops again once the pool is imported and listed.
+    /// 2.3 and 2.4): the machine stops.
     fn check_origin(&self, begin: &BeginRecord) -> Result<()> {
         let Some(origin) = &self.options.origin else { return Ok(()) };
         let stats = match self.zfs.objset_stats_simple(origin.as_str()) {
