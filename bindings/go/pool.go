@@ -30,7 +30,17 @@ type PoolStatus struct {
 	Health string
 	// In bytes.
 	Size, Allocated, Free uint64
-	// All of it: besides these "root", "spares", "cache", "scan", "checkpoint", "features", "config" and more.
+	// Its vdevs, below one of kind "root".
+	Root VdevStatus
+	// Its hot spares, and the devices of its read cache.
+	Spares, Cache []VdevStatus
+	// The features that are enabled, by their short names, and whether they are in use: "enabled" or "active".
+	Features map[string]string
+	// How many objects have permanent errors: see [Pool.ErrorLog].
+	Errors uint64
+	// It was imported so that nothing is written to it.
+	ReadOnly bool
+	// All of it: besides these "scan", "checkpoint", "config" and more.
 	Details List
 }
 
@@ -45,10 +55,18 @@ func (p Pool) Status() (*PoolStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PoolStatus{
-		Name: list.text("name"), GUID: list.number("guid"), Health: list.text("health"),
-		Size: list.number("size"), Allocated: list.number("allocated"), Free: list.number("free"), Details: list,
-	}, nil
+	status := poolStatusOf(list)
+	return &status, nil
+}
+
+// PoolStatuses say how all imported pools are. Issues ZFS_IOC_POOL_CONFIGS, and ZFS_IOC_POOL_STATS for each.
+func (z *Zfs) PoolStatuses() ([]PoolStatus, error) {
+	list, err := z.answer(func(zfs *C.zfsvol_zfs, out *cList, e *cError) cStatus { return C.zfsvol_pool_list(zfs, out, e) })
+	var all []PoolStatus
+	for _, one := range list.lists("pools") {
+		all = append(all, poolStatusOf(one))
+	}
+	return all, err
 }
 
 // Properties are all properties of the pool. Issues ZFS_IOC_POOL_GET_PROPS.
@@ -113,4 +131,17 @@ func (p Pool) Program(script string, options ProgramOptions) (any, error) {
 		return C.zfsvol_pool_program(zfs, lend(p.name), lend(script), &o, out, e)
 	})
 	return list["return"], err
+}
+
+func poolStatusOf(list List) PoolStatus {
+	features := map[string]string{}
+	for name, state := range list.list("features") {
+		features[name], _ = state.(string)
+	}
+	return PoolStatus{
+		Name: list.text("name"), GUID: list.number("guid"), Health: list.text("health"),
+		Size: list.number("size"), Allocated: list.number("allocated"), Free: list.number("free"),
+		Root: vdevOf(list.list("root")), Spares: vdevsOf(list.lists("spares")), Cache: vdevsOf(list.lists("cache")),
+		Features: features, Errors: list.number("errors"), ReadOnly: list.truth("read_only"), Details: list,
+	}
 }

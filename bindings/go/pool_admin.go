@@ -121,3 +121,7 @@ func (p Pool) History() iter.Seq2[PoolRecord, error] {
 func (p Pool) done(call func(zfs *C.zfsvol_zfs, pool cStr, e *cError) cStatus) error {
 	return p.zfs.done(func(zfs *C.zfsvol_zfs, e *cError) cStatus { return call(zfs, lend(p.name), e) })
 }
+
+func (p Pool) answer(call func(zfs *C.zfsvol_zfs, pool cStr, out *cList, e *cError) cStatus) (List, error) {
+	return p.zfs.answer(func(zfs *C.zfsvol_zfs, out *cList, e *cError) cStatus { return call(zfs, lend(p.name), out, e) })
+}
