@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::SnapshotName;
 use crate::property::{Properties, Property, PropertyInfo, PropertyScope, PropertySet, Source};
 use crate::stream::{ResumeToken, SendFlags};
-use crate::units::{Bytes, Guid};
+use crate::units::{Bytes, Guid, Txg};
 use crate::zfs::{SendBase, SendOptions, SendStream};
 
 const PUSH: &str = "push the volume";
@@ -136,27 +136,65 @@ enum Done {
     Everything(Guid),
 }
 
+/// How far a push is.
+#[derive(Default)]
+struct Course {
+    /// The snapshot that the peer is to have in the end, once that is known.
+    goal: Option<Guid>,
+    /// The newest snapshot that was sent, whole or not.
+    newest: Option<Txg>,
+    /// How often the peer was looked at since that was sent first, or since the beginning.
+    turns: u32,
+}
+
+impl Course {
+    /// The peer was looked at once more. Whether, if that brings nothing, it may be looked at again.
+    fn next_turn(&mut self) -> bool {
+        /// For each snapshot. That a look is out of date when it is used takes something that was lost and ends there just then, or somebody there who destroys what
+        /// was sent; a peer with which that goes on would be asked forever.
+        const TURNS_MAX: u32 = 5;
+        self.turns = self.turns.saturating_add(1);
+        self.turns < TURNS_MAX
+    }
+
+    /// This one is sent next.
+    fn head_for(&mut self, snapshot: &VolumeSnapshot) {
+        // They are sent from the oldest to the newest.
+        if self.newest.is_none_or(|newest| newest < snapshot.createtxg) {
+            (self.newest, self.turns) = (Some(snapshot.createtxg), 0);
+        }
+    }
+
+    /// Whether the one that was sent in this turn had not been sent before.
+    fn is_new(&self) -> bool {
+        self.turns == 0
+    }
+}
+
 impl Push<'_> {
     /// Sends what the peer lacks, one snapshot after the other, until it lacks nothing; looks again after each, so that it does not matter
     /// what was sent before and by whom.
     pub(super) fn run(&self, volume: &VolumeInfo) -> Result<Pushed> {
-        /// How often a look may be out of date when it is used: each time something that was lost has to end there just then.
-        const OUTDATED_MAX: u32 = 4;
         let told = |error: Error| error.with_operation(PUSH).with_target(volume.name.as_str());
         let id = VolumeId { id: volume.ownership.id, name: volume.name.clone() };
-        let (mut sent, mut goal, mut outdated) = (Vec::new(), None, 0);
+        let (mut sent, mut course) = (Vec::new(), Course::default());
         loop {
             self.control.enter(PUSH, Phase::Comparing).map_err(told)?;
             let there = self.peer.look(&id).map_err(told)?;
-            match self.step(volume, &id, there.as_ref(), &mut goal) {
-                Ok(Done::Sent(snapshot)) => sent.extend(snapshot),
+            let may_try_again = course.next_turn();
+            match self.step(volume, &id, there.as_ref(), &mut course) {
                 Ok(Done::Everything(snapshot)) => {
                     let bytes = self.control.progress().bytes;
                     return Ok(Pushed { snapshot, sent, bytes });
                 }
-                Err(error) if outdated < OUTDATED_MAX && self.is_outdated(&id, &there, &error) => {
-                    outdated += 1;
+                Ok(Done::Sent(snapshot)) if may_try_again || course.is_new() => {
+                    sent.extend(snapshot.filter(|name| sent.last() != Some(name)));
                 }
+                Ok(Done::Sent(_)) => {
+                    let reason = "the peer takes what is sent, and does not have it afterwards";
+                    return Err(told(Error::protocol(PUSH, reason)));
+                }
+                Err(error) if may_try_again && self.is_outdated(&id, &there, &error) => {}
                 Err(error) => return Err(told(error)),
             }
         }
@@ -168,17 +206,17 @@ impl Push<'_> {
         volume: &VolumeInfo,
         id: &VolumeId,
         there: Option<&PeerVolume>,
-        goal: &mut Option<Guid>,
+        course: &mut Course,
     ) -> Result<Done> {
         if let Some(there) = there {
             self.check_owner(volume, there)?;
         }
-        if let Some(resumed) = self.resume(volume, id, there)? {
+        if let Some(resumed) = self.resume(volume, id, there, course)? {
             return Ok(Done::Sent(resumed));
         }
-        let goal = match *goal {
+        let goal = match course.goal {
             Some(goal) => goal,
-            None => *goal.insert(self.goal(volume, there)?),
+            None => *course.goal.insert(self.goal(volume, there)?),
         };
         match self.next_step(volume, there, goal)? {
             None => {
@@ -186,6 +224,7 @@ impl Push<'_> {
                 Ok(Done::Everything(goal))
             }
             Some(step) => {
+                course.head_for(&step.snapshot);
                 self.send(volume, id, &step)?;
                 Ok(Done::Sent(Some(step.snapshot.name)))
             }
@@ -232,6 +271,7 @@ impl Push<'_> {
         volume: &VolumeInfo,
         id: &VolumeId,
         there: Option<&PeerVolume>,
+        course: &mut Course,
     ) -> Result<Option<Option<String>>> {
         let Some(token) = there.and_then(|there| there.resume_token.as_deref()) else {
             return Ok(None);
@@ -244,6 +284,7 @@ impl Push<'_> {
         if let Some((snapshot, token)) = ours {
             match self.node.zfs().send_resume(&token, Some(&volume.dataset)) {
                 Ok(stream) => {
+                    course.head_for(&snapshot);
                     self.transfer(volume, id, &snapshot, stream)?;
                     return Ok(Some(Some(snapshot.name)));
                 }
@@ -405,4 +446,121 @@ pub(super) fn pushed_properties(all: &Properties) -> impl Iterator<Item = (&str,
 /// Whether a property of that name is its owner's to set on a copy. Not so: where that is mounted, whether it can be written, and whose it is.
 pub(super) fn goes_with_a_push(name: &str) -> bool {
     !name.starts_with("zfsvol:") && !LEFT_OUT.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::sync::Mutex;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::embedded::Embedded;
+    use crate::volume::peer::{Offer, Settled};
+    use crate::volume::{LocalPeer, VolumeSpec};
+    use crate::zfs::Zfs;
+
+    /// A peer that is not any more, when a stream comes, what it was when it was looked at.
+    #[derive(Debug)]
+    struct Restless {
+        inner: LocalPeer,
+        /// What becomes of the streams, one after the other; later ones are received.
+        streams: Mutex<Vec<Fate>>,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Fate {
+        /// It had been received already, over a connection that was lost.
+        Late,
+        /// It is said to be received, and is not.
+        Forgotten,
+    }
+
+    impl Peer for Restless {
+        fn node(&self) -> Uuid {
+            self.inner.node()
+        }
+
+        fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
+            self.inner.look(volume)
+        }
+
+        fn receive(
+            &self,
+            incoming: &Incoming,
+            stream: &mut dyn Read,
+            control: &Control,
+        ) -> Result<()> {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            match self.streams.lock().unwrap().pop() {
+                Some(Fate::Forgotten) => return Ok(()),
+                Some(Fate::Late) => {
+                    self.inner.receive(incoming, &mut all.as_slice(), control).unwrap();
+                }
+                None => {}
+            }
+            self.inner.receive(incoming, &mut all.as_slice(), control)
+        }
+
+        fn abort_receive(&self, volume: &VolumeId) -> Result<()> {
+            self.inner.abort_receive(volume)
+        }
+
+        fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()> {
+            self.inner.finish(pushed, from)
+        }
+
+        fn accept(&self, offer: &Offer) -> Result<()> {
+            self.inner.accept(offer)
+        }
+
+        fn settle(&self, offer: &Offer) -> Result<Settled> {
+            self.inner.settle(offer)
+        }
+    }
+
+    /// Pushes a volume of so many snapshots to a peer with which the streams have that fate. Says how many snapshots came there, too.
+    fn push(snapshots: usize, streams: Vec<Fate>) -> (Result<Pushed>, usize) {
+        let zfs = Zfs::new(Embedded::builder().pool("tank", Bytes::from_gib(1)).build());
+        let open = |root: &str, id| {
+            Node::open(zfs.clone(), root.parse().unwrap(), Uuid::from_u128(id)).unwrap()
+        };
+        let (here, there) = (open("tank/here", 1), open("tank/there", 2));
+        let name: VolumeName = "db".parse().unwrap();
+        here.create(&name, &VolumeSpec::block(Bytes::from_mib(1)).sparse()).unwrap();
+        for number in 0..snapshots {
+            here.snapshot(&name, &format!("s{number}")).unwrap();
+        }
+        let inner = LocalPeer::new(there.clone());
+        let peer: Arc<dyn Peer> = Arc::new(Restless { inner, streams: Mutex::new(streams) });
+        let pushed = here.push(&name, &peer, &PushOptions::new()).unwrap().wait();
+        let came = there.get(&name).unwrap().map(|_| there.snapshots(&name).unwrap().len());
+        (pushed, came.unwrap_or_default())
+    }
+
+    #[test]
+    fn what_came_between_the_look_and_the_stream_is_looked_at_again() {
+        // The first of them creates the volume there; the others are increments, and more than may go wrong with one.
+        let (pushed, came) = push(8, vec![Fate::Late; 8]);
+        let pushed = pushed.unwrap();
+        // What was sent in the end is only what the push itself took.
+        assert_eq!((pushed.sent.len(), came), (1, 8), "{pushed:?}");
+    }
+
+    #[test]
+    fn what_the_peer_lost_is_sent_again() {
+        let (pushed, came) = push(2, vec![Fate::Forgotten; 2]);
+        let sent = pushed.unwrap().sent;
+        assert_eq!((sent.len(), came), (3, 2), "{sent:?}");
+        assert_eq!(sent[..2], ["s0", "s1"]);
+    }
+
+    #[test]
+    fn a_peer_that_never_has_what_it_took_is_given_up() {
+        let (pushed, came) = push(1, vec![Fate::Forgotten; 100]);
+        let error = pushed.unwrap_err();
+        assert_eq!((error.kind(), error.target(), came), (ErrorKind::Protocol, Some("db"), 0));
+    }
 }
