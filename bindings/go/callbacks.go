@@ -148,6 +148,26 @@ func zfsvolGoAfter(context unsafe.Pointer, call *C.zfsvol_call) {
 	lent[Observer](context).After(callOf(call))
 }
 
+//export zfsvolGoKeep
+func zfsvolGoKeep(context unsafe.Pointer, record *C.zfsvol_nvlist) C.bool {
+	return C.bool(lent[*filter](context).keeps(record))
+}
+
+//export zfsvolGoOpen
+func zfsvolGoOpen(context unsafe.Pointer, begin *C.zfsvol_nvlist, writer *C.zfsvol_writer) C.int32_t {
+	to, err := lent[*splitter](context).next(begin)
+	if err != nil {
+		return C.int32_t(errnoOf(err))
+	}
+	*writer = to.lend()
+	return 0
+}
+
+//export zfsvolGoVisit
+func zfsvolGoVisit(context unsafe.Pointer, file *C.zfsvol_nvlist) {
+	lent[func(cList)](context)(file)
+}
+
 // cut is at most so many bytes of a text, and no part of a character.
 func cut(s string, n int) string {
 	if len(s) <= n {

@@ -12,6 +12,9 @@ bool zfsvolGoPermit(void *context, zfsvol_request *request, char *reason, size_t
 void zfsvolGoEvent(void *context, zfsvol_nvlist *event);
 int32_t zfsvolGoBefore(void *context, zfsvol_call *call);
 void zfsvolGoAfter(void *context, zfsvol_call *call);
+bool zfsvolGoKeep(void *context, zfsvol_nvlist *record);
+int32_t zfsvolGoOpen(void *context, zfsvol_nvlist *begin, zfsvol_writer *writer);
+void zfsvolGoVisit(void *context, zfsvol_nvlist *file);
 void zfsvolGoRelease(void *context);
 
 #endif

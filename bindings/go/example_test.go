@@ -92,7 +92,7 @@ func ExampleSnapshot_Send() {
 		log.Fatal(err)
 	}
 
-	if _, err := zfsvol.VerifyStream(bytes.NewReader(backup.Bytes())); err != nil {
+	if _, err := zfsvol.VerifyStream(ctx, bytes.NewReader(backup.Bytes())); err != nil {
 		log.Fatal(err)
 	}
 	received, err := zfs.Snapshot("tank/restored@monday").Receive(ctx, &backup, zfsvol.ReceiveOptions{})

@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"context"
-	"errors"
 	"io"
 	"unsafe"
 )
@@ -33,6 +32,8 @@ type SendOptions struct {
 	RedactedBy string
 	// What the stream may have in it.
 	Flags SendFlags
+	// Where to go on, if not nil: see [Zfs.ResumeOptions].
+	Resume *ResumePoint
 }
 
 // Stream is a stream that the kernel writes: an [io.Reader] that gives [io.EOF] at the end of a stream that is complete, and the failure of the send if it
@@ -61,16 +62,6 @@ func (d Dataset) Send(ctx context.Context, options SendOptions) (*Stream, error)
 func (d Dataset) SendSaved(ctx context.Context, options SendOptions) (*Stream, error) {
 	return d.zfs.withSendOptions(ctx, options, func(zfs *C.zfsvol_zfs, o *C.zfsvol_send_options, out **C.zfsvol_send, e *cError) cStatus {
 		return C.zfsvol_send_start_saved(zfs, lend(d.name), o, out, e)
-	})
-}
-
-// SendResumed sends the rest of what a resume token stands for. The snapshot is looked for by its GUID, in the dataset within or, if that is empty, in that
-// of the token's name.
-//
-// Fails as [Snapshot.Send], and with [ErrInvalid] for what is no token.
-func (z *Zfs) SendResumed(ctx context.Context, token, within string) (*Stream, error) {
-	return z.withSendOptions(ctx, SendOptions{}, func(zfs *C.zfsvol_zfs, _ *C.zfsvol_send_options, out **C.zfsvol_send, e *cError) cStatus {
-		return C.zfsvol_send_start_resumed(zfs, lend(token), lendAny(within), out, e)
 	})
 }
 
@@ -147,35 +138,6 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// VerifyStream reads a stream to its end, and says whether it is sound: every checksum is right, all records are there and in order, and nothing follows.
-// The summary has "big_endian" (bool), "package", "first", "last" (List, the begin records), "streams", "bytes" (uint64) and "counts" (List, by the kind of
-// record "records" and "payload_bytes").
-//
-// Fails with [ErrStreamDamaged], [ErrStreamTruncated], and with what reading fails with.
-func VerifyStream(r io.Reader) (summary List, err error) {
-	var verifier *C.zfsvol_verifier
-	if err := done(func(e *cError) cStatus { return C.zfsvol_verifier_new(&verifier, e) }); err != nil {
-		return nil, err
-	}
-	defer C.zfsvol_verifier_free(verifier)
-	buffer := make([]byte, streamBytes)
-	for {
-		n, failed := r.Read(buffer)
-		if err := done(func(e *cError) cStatus {
-			ptr, n := bytesOf(buffer[:n])
-			return C.zfsvol_verifier_feed(verifier, ptr, n, e)
-		}); err != nil {
-			return nil, err
-		}
-		if errors.Is(failed, io.EOF) {
-			return answer(func(out *cList, e *cError) cStatus { return C.zfsvol_verifier_finish(verifier, out, e) })
-		}
-		if failed != nil {
-			return nil, failed
-		}
-	}
-}
-
 func (z *Zfs) send(ctx context.Context, what string, options SendOptions) (*Stream, error) {
 	return z.withSendOptions(ctx, options, func(zfs *C.zfsvol_zfs, o *C.zfsvol_send_options, out **C.zfsvol_send, e *cError) cStatus {
 		return C.zfsvol_send_start(zfs, lend(what), o, out, e)
@@ -222,5 +184,8 @@ func (a *arena) send(options SendOptions) (o C.zfsvol_send_options) {
 	o.base = a.strAny(options.Base)
 	o.redacted_by = a.strAny(options.RedactedBy)
 	o.flags = C.zfsvol_send_flags(options.Flags)
+	if at := options.Resume; at != nil {
+		o.resume, o.resume_object, o.resume_offset, o.resume_bytes = true, C.uint64_t(at.Object), C.uint64_t(at.Offset), C.uint64_t(at.Bytes)
+	}
 	return o
 }

@@ -69,11 +69,11 @@ func TestStreamIsAReader(t *testing.T) {
 	if space == 0 || len(all) < 2<<20 {
 		t.Fatalf("%d bytes, estimated %d", len(all), space)
 	}
-	summary := must(VerifyStream(bytes.NewReader(all)))(t)
-	same(t, summary.number("bytes"), uint64(len(all)))
-	_, err := VerifyStream(bytes.NewReader(all[:len(all)-1]))
+	summary := must(VerifyStream(t.Context(), bytes.NewReader(all)))(t)
+	same(t, summary.Bytes, uint64(len(all)))
+	_, err := VerifyStream(t.Context(), bytes.NewReader(all[:len(all)-1]))
 	fails(t, err, ErrStreamTruncated)
-	_, err = VerifyStream(bytes.NewReader(make([]byte, 1000)))
+	_, err = VerifyStream(t.Context(), bytes.NewReader(make([]byte, 1000)))
 	fails(t, err, ErrStreamDamaged)
 
 	received := must(zfs.Snapshot("tank/b@s").Receive(t.Context(), bytes.NewReader(all), ReceiveOptions{Set: Settings{"org.example:n": "1"}}))(t)

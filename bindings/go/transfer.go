@@ -105,8 +105,12 @@ func descriptor(v any) (syscall.RawConn, bool) {
 	return raw, err == nil
 }
 
-// withDescriptor runs a call with a descriptor that stays open for it. The library duplicates it.
+// withDescriptor runs a call with a descriptor that stays open for it. The library duplicates it. Fails with os.ErrClosed or net.ErrClosed.
 func withDescriptor(raw syscall.RawConn, call func(fd C.int32_t) cStatus) (status cStatus, err error) {
 	err = raw.Control(func(fd uintptr) { status = call(C.int32_t(fd)) })
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		// Of a file, package os has an error of its own here that cannot be found, and no other.
+		err = os.ErrClosed
+	}
 	return status, err
 }
