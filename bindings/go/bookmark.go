@@ -75,10 +75,25 @@ func (d Dataset) Bookmarks() ([]Bookmark, error) {
 	})
 	var all []Bookmark
 	for _, one := range list.lists("bookmarks") {
-		all = append(all, Bookmark{
-			Name: one.text("name"), GUID: one.number("guid"), CreateTXG: one.number("createtxg"),
-			Created: when(one.signed("creation")), Properties: one,
-		})
+		all = append(all, bookmarkOf(one))
 	}
 	return all, err
+}
+
+// Bookmark is the bookmark of that full name, "tank/a#b", without what it says of redaction. Issues ZFS_IOC_GET_BOOKMARK_PROPS. Fails with [ErrNotFound].
+func (z *Zfs) Bookmark(name string) (Bookmark, error) {
+	list, err := z.answer(func(zfs *C.zfsvol_zfs, out *cList, e *cError) cStatus {
+		return C.zfsvol_bookmark_get(zfs, lend(name), out, e)
+	})
+	if err != nil {
+		return Bookmark{}, err
+	}
+	return bookmarkOf(list), nil
+}
+
+func bookmarkOf(list List) Bookmark {
+	return Bookmark{
+		Name: list.text("name"), GUID: list.number("guid"), CreateTXG: list.number("createtxg"),
+		Created: when(list.signed("creation")), Properties: list,
+	}
 }

@@ -25,6 +25,8 @@ type Change struct {
 	File string
 	// The number of its inode.
 	Object uint64
+	// The later snapshot, by its full name: the temporary one, where the dataset as it is now is compared.
+	To string
 	// All of it.
 	Details List
 }
@@ -53,10 +55,22 @@ func (s Snapshot) DiffTo(ctx context.Context, to string) iter.Seq2[Change, error
 		// Waits for the context's cancelling, if that is under way.
 		defer h.close()
 		defer context.AfterFunc(ctx, h.interrupt)()
+		later, _, err := given(func(out *C.zfsvol_buffer, e *cError) cStatus { return C.zfsvol_diff_to(diff, out, e) })
+		if err != nil {
+			yield(Change{}, err)
+			return
+		}
 		each(
 			func(out *cList, e *cError) cStatus { return C.zfsvol_diff_next(diff, out, e) },
 			func() {},
-			func(list List, err error) bool { return yield(changeOf(list), ended(ctx, err)) },
+			func(list List, err error) bool {
+				if err != nil {
+					return yield(Change{}, ended(ctx, err))
+				}
+				change := changeOf(list)
+				change.To = later
+				return yield(change, nil)
+			},
 		)
 	}
 }

@@ -14,6 +14,8 @@
 // On top of that, a [Node] has volumes that it owns, pushes copies of them to other nodes, and hands them over: see [Volume.Push] and
 // [Volume.Handoff].
 //
+// Streams are also read, verified, rewritten and rebuilt without a kernel: see [VerifyStream], [CopyStream], [ZvolImage] and [FileTree].
+//
 // # Errors
 //
 // What the library refuses is an [*Error]. Decide by its kind, with [errors.Is] and the constants of [Kind]; [errors.As] gives the rest, among it the

@@ -24,13 +24,27 @@ type KernelEvent struct {
 	PoolGUID, VdevGUID uint64
 	// All that the kernel says.
 	Payload List
+	// How many events were lost up to this one since the loop began, because it was too slow or they were too many.
+	Dropped uint64
 }
+
+const (
+	EventsOldest uint64 = C.ZFSVOL_EVENTS_OLDEST // before the oldest event that is kept
+	EventsNewest uint64 = C.ZFSVOL_EVENTS_NEWEST // behind the newest: only what happens from now on
+)
 
 // Events are the kernel's events from the oldest that is kept, and then as they happen, until the context ends, whose error is the last of the sequence, or
 // the loop is left.
 //
 // Fails with [ErrNoModule], [ErrDenied].
 func (z *Zfs) Events(ctx context.Context) iter.Seq2[KernelEvent, error] {
+	return z.EventsAfter(ctx, EventsOldest)
+}
+
+// EventsAfter are the events behind the one of that number, a [KernelEvent.EID], [EventsOldest] or [EventsNewest]. The rest is as in [Zfs.Events].
+//
+// Fails also with [ErrNotFound] when there is no such event any more.
+func (z *Zfs) EventsAfter(ctx context.Context, eid uint64) iter.Seq2[KernelEvent, error] {
 	return func(yield func(KernelEvent, error) bool) {
 		var events *C.zfsvol_events
 		err := begin(ctx)
@@ -47,12 +61,24 @@ func (z *Zfs) Events(ctx context.Context) iter.Seq2[KernelEvent, error] {
 		// Waits for the stop by the context, if that is under way.
 		defer h.close()
 		defer context.AfterFunc(ctx, h.interrupt)()
+		// That is where it begins.
+		if eid != EventsOldest {
+			err = done(func(e *cError) cStatus { return C.zfsvol_events_seek(events, C.uint64_t(eid), e) })
+		}
+		if err != nil {
+			yield(KernelEvent{}, err)
+			return
+		}
 		left := false
 		each(
 			func(out *cList, e *cError) cStatus { return C.zfsvol_events_next(events, -1, out, e) },
 			func() {},
 			func(list List, err error) bool {
-				left = !yield(eventOf(list), err) || err != nil
+				event := eventOf(list)
+				if err == nil {
+					event.Dropped, err = droppedOf(events)
+				}
+				left = !yield(event, err) || err != nil
 				return !left
 			},
 		)
@@ -61,6 +87,19 @@ func (z *Zfs) Events(ctx context.Context) iter.Seq2[KernelEvent, error] {
 			yield(KernelEvent{}, begin(ctx))
 		}
 	}
+}
+
+// ClearEvents throws away all events that are kept, for everybody, and says how many there were. Fails with [ErrNoModule], [ErrDenied].
+func (z *Zfs) ClearEvents() (cleared uint64, err error) {
+	var n C.uint64_t
+	err = z.done(func(zfs *C.zfsvol_zfs, e *cError) cStatus { return C.zfsvol_events_clear(zfs, &n, e) })
+	return uint64(n), err
+}
+
+func droppedOf(events *C.zfsvol_events) (uint64, error) {
+	var n C.uint64_t
+	err := done(func(e *cError) cStatus { return C.zfsvol_events_dropped(events, &n, e) })
+	return uint64(n), err
 }
 
 func eventOf(list List) KernelEvent {

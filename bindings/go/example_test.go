@@ -5,7 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/zfsvol/zfsvol/bindings/go"
 )
@@ -141,4 +145,108 @@ func ExampleVolume_Handoff() {
 	fmt.Println(info.State, info.Epoch, info.Owner == there.ID())
 	// Output:
 	// owned 2 true
+}
+
+// A stream is verified on its way into a backup, and is not read twice for that.
+func ExampleVerifier() {
+	zfs, err := zfsvol.Open("embedded:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer zfs.Close()
+	web, err := zfs.CreateFilesystem("tank/web", nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	monday, err := web.TakeSnapshot("monday")
+	if err != nil {
+		log.Fatal(err)
+	}
+	stream, err := monday.Send(context.Background(), zfsvol.SendOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stream.Close()
+	verifier, err := zfsvol.NewVerifier()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer verifier.Close()
+	var backup bytes.Buffer
+	if _, err := io.Copy(&backup, io.TeeReader(stream, verifier)); err != nil {
+		log.Fatal(err)
+	}
+	summary, err := verifier.Finish()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(summary.First.ToName, summary.Bytes == uint64(backup.Len()))
+	// Output:
+	// tank/web@monday true
+}
+
+// A pool of two files, whose devices are found in its status.
+func ExampleZfs_CreatePool() {
+	folder, err := os.MkdirTemp("", "zfsvol")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	left, right := filepath.Join(folder, "left"), filepath.Join(folder, "right")
+	for _, path := range []string{left, right} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			log.Fatal(err)
+		}
+		if err := os.Truncate(path, 128<<20); err != nil {
+			log.Fatal(err)
+		}
+	}
+	zfs, err := zfsvol.OpenEmbedded(zfsvol.EmbeddedOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer zfs.Close()
+	mirror := zfsvol.VdevSpec{Devices: []string{left, right}, Redundancy: zfsvol.Mirror}
+	pool, err := zfs.CreatePool("pond", zfsvol.Topology{Vdevs: []zfsvol.VdevSpec{mirror}}, zfsvol.PoolOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	status, err := pool.Status()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for vdev := range status.Root.All() {
+		fmt.Println(vdev.Kind, filepath.Base(vdev.Path), vdev.State)
+	}
+	// Output:
+	// root . online
+	// mirror . online
+	// file left online
+	// file right online
+}
+
+// How a program takes it when the pool is full: the kernel behind this door says so once.
+func ExampleZfs_Fault() {
+	zfs, err := zfsvol.Open("embedded:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer zfs.Close()
+	fault, err := zfs.Fault(zfsvol.FaultRule{Errno: syscall.ENOSPC, NamePrefix: "tank/web", Times: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer fault.Close()
+	door, err := fault.Zfs()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer door.Close()
+	for range 2 {
+		_, err := door.CreateFilesystem("tank/web", nil, nil)
+		fmt.Println(errors.Is(err, zfsvol.ErrNoSpace), err == nil)
+	}
+	// Output:
+	// true false
+	// false true
 }

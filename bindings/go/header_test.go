@@ -1,6 +1,7 @@
 package zfsvol
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,14 +10,20 @@ import (
 	"testing"
 )
 
-// Functions of the library that this package does not have, as prefixes; and those that it has no use for.
-var unbound = strings.Fields(`
-	zfsvol_fault_ zfsvol_record_ zfsvol_replay_
-	zfsvol_bookmark_get zfsvol_dataset_mount_path zfsvol_dataset_mount_tree zfsvol_dataset_unmount_tree zfsvol_diff_to
-	zfsvol_events_clear zfsvol_events_dropped zfsvol_events_seek
-
-	zfsvol_error_ zfsvol_nvlist_ zfsvol_reader_from_fd zfsvol_writer_from_fd zfsvol_receive_bytes zfsvol_receive_from_reader zfsvol_send_to_writer
-	zfsvol_stream_verify zfsvol_records_open_fd zfsvol_transport_pair zfsvol_zfs_clone`)
+// Functions of the library that this package has no use for, as prefixes, and why.
+var unbound = map[string]string{
+	"zfsvol_error_":              "zfsvol_error_details says all of it at once",
+	"zfsvol_nvlist_":             "a List is a copy: it is read by zfsvol_nvlist_next, and changed in Go",
+	"zfsvol_reader_from_fd":      "readers are of Go, which can end what waits",
+	"zfsvol_writer_from_fd":      "writers are of Go, which can end what waits",
+	"zfsvol_receive_bytes":       "Receive returns when all is written, and says how much that was",
+	"zfsvol_receive_from_reader": "Receive reads in the goroutine that called it",
+	"zfsvol_send_to_writer":      "Stream.WriteTo writes in the goroutine that called it",
+	"zfsvol_stream_verify":       "VerifyStream reads what is in memory and in files too",
+	"zfsvol_records_open_fd":     "StreamRecords reads files too",
+	"zfsvol_transport_pair":      "net.Pipe is one",
+	"zfsvol_zfs_clone":           "a *Zfs can be used by any number of goroutines",
+}
 
 func TestHeaderIsKnown(t *testing.T) {
 	header := string(must(os.ReadFile("../../include/zfsvol.h"))(t))
@@ -32,14 +39,14 @@ func TestHeaderIsKnown(t *testing.T) {
 	if len(functions) < 300 {
 		t.Fatalf("%d functions were found", len(functions))
 	}
-	for _, prefix := range unbound {
+	for prefix := range unbound {
 		if !slices.ContainsFunc(functions, func(function []string) bool { return strings.HasPrefix(function[1], prefix) && !has(function[1]) }) {
 			t.Errorf("%s is bound, or is no more: take it off the list", prefix)
 		}
 	}
 	for _, function := range functions {
-		known := slices.ContainsFunc(unbound, func(prefix string) bool { return strings.HasPrefix(function[1], prefix) })
-		if !known && !has(function[1]) {
+		known := func(prefix string) bool { return strings.HasPrefix(function[1], prefix) }
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(unbound)), known) && !has(function[1]) {
 			t.Errorf("%s is new: bind it, or say that it is not bound", function[1])
 		}
 	}

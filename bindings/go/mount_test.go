@@ -2,6 +2,7 @@ package zfsvol
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,77 @@ func TestEventsComeUntilTheContextEnds(t *testing.T) {
 	for range zfs.Events(t.Context()) {
 		break
 	}
+}
+
+func TestEventsAreSoughtAndCleared(t *testing.T) {
+	zfs := embedded(t)
+	first := func(eid uint64) (KernelEvent, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		for event, err := range zfs.EventsAfter(ctx, eid) {
+			return event, err
+		}
+		return KernelEvent{}, nil
+	}
+	one := must(first(EventsOldest))(t)
+	same(t, one.Dropped, 0)
+	must(zfs.CreateFilesystem("tank/a", nil, nil))(t)
+	two := must(first(one.EID))(t)
+	same(t, two.EID, one.EID+1)
+	_, err := first(EventsNewest)
+	fails(t, err, context.DeadlineExceeded)
+	_, err = first(1 << 40)
+	fails(t, err, ErrNotFound)
+	if cleared := must(zfs.ClearEvents())(t); cleared < 2 {
+		t.Fatalf("%d were cleared", cleared)
+	}
+	same(t, must(zfs.ClearEvents())(t), 0)
+	_, err = first(EventsOldest)
+	fails(t, err, context.DeadlineExceeded)
+}
+
+func TestTreeIsMountedAndUnmounted(t *testing.T) {
+	zfs := embedded(t)
+	a := must(zfs.CreateFilesystem("tank/a", nil, nil))(t)
+	must(zfs.CreateFilesystem("tank/a/b", Settings{"canmount": "noauto"}, nil))(t)
+	must(zfs.CreateFilesystem("tank/a/c", Settings{"mountpoint": "legacy"}, nil))(t)
+	must(zfs.CreateFilesystem("tank/a/d", Settings{"mountpoint": "/d"}, nil))(t)
+	same(t, must(a.MountPlace())(t), MountPlace{Kind: "at", Path: "/tank/a"})
+	same(t, must(zfs.Dataset("tank/a/c").MountPlace())(t), MountPlace{Kind: "legacy"})
+	_, _, err := a.Mount(MountOptions{})
+	ok(t, err)
+	tree := must(a.MountTree(MountOptions{ReadOnly: MountOn}))(t)
+	same(t, len(tree.Mounted), 2)
+	same(t, slices.Contains(tree.Mounted, TreeMount{Name: "tank/a", Path: "/tank/a", Already: true}), true)
+	same(t, slices.Contains(tree.Mounted, TreeMount{Name: "tank/a/d", Path: "/d"}), true)
+	same(t, tree.Skipped["tank/a/b"]+" "+tree.Skipped["tank/a/c"], "noauto legacy")
+	same(t, strings.Join(must(a.UnmountTree(0))(t), " "), "/d /tank/a")
+	same(t, len(must(a.UnmountTree(UnmountForce))(t)), 0)
+	none := zfs.Dataset("tank/none")
+	_, err = none.MountTree(MountOptions{})
+	fails(t, err, ErrNotFound)
+	_, err = none.MountPlace()
+	fails(t, err, ErrNotFound)
+	must(zfs.CreateZvol("tank/disk", 1<<20, nil, nil))(t)
+	_, err = zfs.Dataset("tank/disk").MountPlace()
+	fails(t, err, ErrWrongType)
+	_, err = a.UnmountTree(99)
+	fails(t, err, ErrUnknownNumber)
+}
+
+func TestBookmarkIsLookedUp(t *testing.T) {
+	zfs := embedded(t)
+	s := must(must(zfs.CreateFilesystem("tank/a", nil, nil))(t).TakeSnapshot("s"))(t)
+	ok(t, s.Bookmark("b"))
+	one := must(zfs.Bookmark("tank/a#b"))(t)
+	guid, _, err := s.Property("guid")
+	ok(t, err)
+	same(t, one.GUID, guid.Number)
+	same(t, one.CreateTXG != 0 && !one.Created.IsZero(), true)
+	_, err = zfs.Bookmark("tank/a#none")
+	fails(t, err, ErrNotFound)
+	_, err = zfs.Bookmark("tank/a@s")
+	fails(t, err, ErrInvalidName)
 }
 
 func TestBatchesSayOfEach(t *testing.T) {
