@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use zfsvol_core::Error;
 use zfsvol_core::volume::peer::{
-    AllowAll, Direction, Incoming, Offer, Pass, PeerVolume, RemoteOptions, ServeOptions, Settled,
-    Transport, VolumeId,
+    AllowAll, Compared, Direction, Incoming, Offer, Pass, PeerVolume, RemoteOptions, ServeOptions,
+    Settled, Transport, VolumeId,
 };
 use zfsvol_core::volume::{Control, Node, Peer, RemotePeer, Uuid};
 
@@ -177,6 +177,10 @@ impl Peer for Line {
 
     fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>, Error> {
         self.peer()?.look(volume)
+    }
+
+    fn compare(&self, pushed: &Incoming) -> Result<Compared, Error> {
+        self.peer()?.compare(pushed)
     }
 
     fn receive(

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zfsvol_core::volume::peer::{Incoming, Offer, PeerVolume, Settled, VolumeId};
+use zfsvol_core::volume::peer::{Compared, Incoming, Offer, PeerVolume, Settled, VolumeId};
 use zfsvol_core::volume::{Control, LocalPeer, Node, Peer, Uuid};
 use zfsvol_core::{Error, Zfs};
 
@@ -156,6 +156,10 @@ impl Peer for Link {
 
     fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>, Error> {
         self.call(|_| self.inner.look(volume))
+    }
+
+    fn compare(&self, pushed: &Incoming) -> Result<Compared, Error> {
+        self.call(|_| self.inner.compare(pushed))
     }
 
     fn receive(

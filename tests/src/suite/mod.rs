@@ -30,7 +30,9 @@ mod receive;
 mod send;
 mod snapshot;
 mod stream;
+mod three;
 mod transfer;
+mod unchanged;
 mod vdev;
 mod wire;
 mod world;
@@ -68,6 +70,8 @@ pub fn all() -> Vec<Case> {
         chain::cases(),
         diff::cases(),
         push::cases(),
+        unchanged::cases(),
+        three::cases(),
         wire::cases(),
         pool::cases(),
         import::cases(),

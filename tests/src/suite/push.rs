@@ -69,7 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
 const WAIT: Duration = Duration::from_secs(30);
 const HERE: Uuid = Uuid::from_u128(0xa);
 const THERE: Uuid = Uuid::from_u128(0xb);
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 
 /// Two nodes, and each as the other's peer.
 struct Two {
@@ -86,12 +86,12 @@ fn two(world: &World) -> Two {
     Two { here, there, to_there, to_here }
 }
 
-fn name(text: &str) -> VolumeName {
+pub(super) fn name(text: &str) -> VolumeName {
     text.parse().expect("a volume name")
 }
 
 /// A sparse block volume of 16 MiB.
-fn disk(node: &Node, volume: &str) -> VolumeName {
+pub(super) fn disk(node: &Node, volume: &str) -> VolumeName {
     let name = name(volume);
     let plain = PropertySet::new().with("compression", "off").expect("a property");
     let spec = VolumeSpec::block(Bytes::from_mib(16)).sparse().properties(&plain);
@@ -99,20 +99,24 @@ fn disk(node: &Node, volume: &str) -> VolumeName {
     name
 }
 
-fn write(node: &Node, volume: &VolumeName, offset: usize, data: &[u8]) {
+pub(super) fn write(node: &Node, volume: &VolumeName, offset: usize, data: &[u8]) {
     let device = node.open_device(volume, Access::ReadWrite, WAIT).expect("opened");
     device.write_all_at(data, offset as u64).expect("written");
     device.flush().expect("flushed");
 }
 
-fn read(node: &Node, volume: &VolumeName, offset: usize, length: usize) -> Vec<u8> {
+pub(super) fn read(node: &Node, volume: &VolumeName, offset: usize, length: usize) -> Vec<u8> {
     let mut data = vec![0; length];
     let device = node.open_device(volume, Access::Read, WAIT).expect("opened");
     device.read_exact_at(&mut data, offset as u64).expect("read");
     data
 }
 
-fn push(node: &Node, volume: &VolumeName, peer: &Arc<dyn Peer>) -> Result<Pushed, Error> {
+pub(super) fn push(
+    node: &Node,
+    volume: &VolumeName,
+    peer: &Arc<dyn Peer>,
+) -> Result<Pushed, Error> {
     node.push(volume, peer, &PushOptions::new())?.wait()
 }
 
@@ -120,7 +124,7 @@ fn handoff(node: &Node, volume: &VolumeName, peer: &Arc<dyn Peer>) -> Result<Pus
     node.handoff(volume, peer, &PushOptions::new())?.wait()
 }
 
-fn all_snapshots(node: &Node, volume: &VolumeName) -> Vec<String> {
+pub(super) fn all_snapshots(node: &Node, volume: &VolumeName) -> Vec<String> {
     use zfsvol_core::property::DatasetTypes;
     use zfsvol_core::zfs::List;
     let dataset = node.dataset(volume).expect("a name");

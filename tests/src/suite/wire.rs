@@ -1,4 +1,4 @@
-//! Nodes at the two ends of connections: everything that `push` does, and what only connections have: policies, frames that get lost, peers that stall.
+//! Nodes at the two ends of connections: everything that `push`, `unchanged` and `three` do, and what only connections have: policies, frames that get lost, peers that stall.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,14 +17,15 @@ use zfsvol_core::volume::{
 };
 use zfsvol_core::{Bytes, Error, ErrorKind};
 
-use super::push;
+use super::{push, three, unchanged};
 use crate::expect::refused;
 use crate::peer::remote;
 use crate::volume::noise;
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    let pushes = push::cases().into_iter().map(|case| case.over_connections("wire"));
+    let everything = push::cases().into_iter().chain(unchanged::cases()).chain(three::cases());
+    let everything = everything.map(|case| case.over_connections("wire"));
     let mut cases = vec![
         case(who_may_only_look_pushes_nothing),
         case(replicas_are_taken_of_some_namespaces_only),
@@ -42,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_node_that_stops_serving_ends_the_push),
         case(progress_is_seen_on_both_sides),
     ];
-    cases.extend(pushes);
+    cases.extend(everything);
     cases
 }
 

@@ -156,12 +156,12 @@ impl Node {
 
     fn hand_over(&self, volume: &VolumeInfo, push: &Push<'_>) -> Result<Pushed> {
         // Most of it while the volume is still in use.
-        let first = push.run(volume)?;
+        let first = push.run(self.synced(HANDOFF, &volume.name)?)?;
         self.zfs().unmount(&volume.dataset, UnmountFlags::empty())?;
         let to = push.peer.node();
         let epoch = volume.ownership.epoch.saturating_add(1);
         self.leave(volume, to, epoch)?;
-        let rest = match push.run(volume) {
+        let rest = match self.synced(HANDOFF, &volume.name).and_then(|now| push.run(now)) {
             Ok(rest) => rest,
             Err(error) => {
                 // Nothing was offered yet.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Node, Ownership, OwnershipError, VolumeName, VolumeState};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::ObjsetStats;
 use crate::name::{DatasetName, SnapshotName};
 use crate::property::{DatasetTypes, Properties};
 use crate::units::Bytes;
@@ -86,6 +87,13 @@ pub enum VolumeKind {
     },
 }
 
+/// A volume, what is set on it, and which of its snapshots is the newest, at one moment. Whether it is mounted is not known.
+pub(super) struct Present {
+    pub(super) info: VolumeInfo,
+    pub(super) properties: Properties,
+    pub(super) newest: Option<String>,
+}
+
 /// The volumes of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -120,7 +128,7 @@ impl VolumeInfo {
 impl Node {
     /// A volume as it is now; `None` when there is none of that name.
     ///
-    /// Issues `ZFS_IOC_OBJSET_STATS` and at most two more.
+    /// Issues `ZFS_IOC_OBJSET_STATS`.
     ///
     /// # Errors
     /// - [`ErrorKind::Exists`]: there is a dataset of that name, and it is no volume.
@@ -130,18 +138,28 @@ impl Node {
     pub fn get(&self, name: &VolumeName) -> Result<Option<VolumeInfo>> {
         let told = |error: Error| error.with_operation(GET).with_target(name.as_str());
         let dataset = self.dataset(name).map_err(told)?;
-        let (properties, stats) = match self.zfs().properties_with_stats(&dataset) {
+        let wanted = wanted().map(str::to_owned).collect();
+        let (properties, stats) = match self.zfs().wanted_properties(&dataset, &wanted) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             found => found.map_err(told)?,
         };
-        match Ownership::read(&properties) {
-            Ok(Some(ownership)) => Ok(Some(info(name.clone(), dataset, ownership, &properties))),
-            Ok(None) => Err(told(no_volume(&dataset, stats.inconsistent))),
-            Err(why) => {
-                let error = Error::new(ErrorKind::Corrupt, GET, why.to_string());
-                Err(told(error.with_help("set its properties right with the zfs command")))
-            }
-        }
+        read(name, dataset, &properties, &stats).map(Some).map_err(told)
+    }
+
+    /// A volume as it is now, with what is set on it and which of its snapshots is the newest: all by one look. `None` when there is none of that name.
+    pub(super) fn present(&self, name: &VolumeName) -> Result<Option<Present>> {
+        let told = |error: Error| error.with_operation(GET).with_target(name.as_str());
+        let dataset = self.dataset(name).map_err(told)?;
+        let (properties, stats) = match self.zfs().stored_properties(&dataset) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            found => found.map_err(told)?,
+        };
+        let info = read(name, dataset, &properties, &stats).map_err(told)?;
+        // That of a clone without snapshots is the one it was made from.
+        let newest = properties.text("prevsnap").and_then(|full| {
+            full.strip_prefix(info.dataset.as_str())?.strip_prefix('@').map(str::to_owned)
+        });
+        Ok(Some(Present { info, properties, newest }))
     }
 
     /// Every volume of this node, by name, whoever owns it. Datasets below the root that are no volumes are passed over.
@@ -157,7 +175,7 @@ impl Node {
         let below = List::from(self.root().clone())
             .depth(1)
             .types(DatasetTypes::FILESYSTEM | DatasetTypes::VOLUME)
-            .properties(WANTED.into_iter().chain(Ownership::PROPERTIES));
+            .properties(wanted());
         let mut found = Volumes::default();
         for dataset in self.zfs().list(&below) {
             let dataset = dataset.map_err(told)?;
@@ -177,6 +195,26 @@ impl Node {
     /// The name that a dataset right below the root has as a volume.
     fn volume_name(&self, dataset: &DatasetName) -> Option<VolumeName> {
         dataset.as_str().strip_prefix(self.root().as_str())?.strip_prefix('/')?.parse().ok()
+    }
+}
+
+/// What [`VolumeInfo`] and [`Ownership`] are made from.
+fn wanted() -> impl Iterator<Item = &'static str> {
+    WANTED.into_iter().chain(Ownership::PROPERTIES)
+}
+
+/// The volume that a dataset is, or why it is none.
+fn read(
+    name: &VolumeName,
+    dataset: DatasetName,
+    properties: &Properties,
+    stats: &ObjsetStats,
+) -> Result<VolumeInfo> {
+    match Ownership::read(properties) {
+        Ok(Some(ownership)) => Ok(info(name.clone(), dataset, ownership, properties)),
+        Ok(None) => Err(no_volume(&dataset, stats.inconsistent)),
+        Err(why) => Err(Error::new(ErrorKind::Corrupt, GET, why.to_string())
+            .with_help("set its properties right with the zfs command")),
     }
 }
 

@@ -33,10 +33,25 @@ fn bookmark_name(other: Uuid) -> String {
     format!("{ENGINE_PREFIX}push-{}", other.simple())
 }
 
+/// The pushes for which earlier snapshots are needed no more, once there is a later one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pushes {
+    /// An owner's: those with the other node. What its other replicas have, it keeps.
+    WithThat,
+    /// A replica's: those with any node. Its owner is the only one that pushes to it, and to go back before what that has pushed would need a push of everything.
+    WithAny,
+}
+
 impl Node {
-    /// Holds the snapshot with that GUID for the next push between this node and `other`, lets go of those before it, and destroys what no
+    /// Holds the snapshot with that GUID for the next push between this node and `other`, lets go of the others that were held for pushes `with` whom, and destroys what no
     /// push needs any more.
-    pub(super) fn keep_base(&self, volume: &VolumeInfo, base: Guid, other: Uuid) -> Result<()> {
+    pub(super) fn keep_base(
+        &self,
+        volume: &VolumeInfo,
+        base: Guid,
+        other: Uuid,
+        with: Pushes,
+    ) -> Result<()> {
         let told = |error: Error| error.with_operation(KEEP).with_target(volume.name.as_str());
         let snapshots = self.all_snapshots(volume).map_err(told)?;
         let kept = snapshots.iter().find(|snapshot| snapshot.guid == base).ok_or_else(|| {
@@ -53,7 +68,11 @@ impl Node {
         }
         let mut unneeded = Vec::new();
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.guid != base) {
-            let left = self.let_go_where(volume, snapshot, |one| one == tag).map_err(told)?;
+            let is_over = |one: &str| match with {
+                Pushes::WithThat => one == tag,
+                Pushes::WithAny => one.starts_with(TAG_PREFIX),
+            };
+            let left = self.let_go_where(volume, snapshot, is_over).map_err(told)?;
             let is_ours = snapshot.name.starts_with(PUSH_PREFIX);
             if is_ours && left == 0 && snapshot.clones.is_empty() {
                 unneeded.push(full(volume, snapshot)?);
@@ -82,6 +101,18 @@ impl Node {
             Err(error) if error.kind() == ErrorKind::FeatureDisabled => Ok(()),
             made => made,
         }
+    }
+
+    /// Whether the bookmark that the next push to `other` begins from is of that snapshot. It is made last of all that ends a push, so all of that was done then.
+    pub(super) fn has_bookmark_of(
+        &self,
+        volume: &VolumeInfo,
+        guid: Guid,
+        other: Uuid,
+    ) -> Result<bool> {
+        let bookmark = volume.dataset.bookmark(&bookmark_name(other))?;
+        let bookmarks = self.zfs().bookmarks(&volume.dataset)?;
+        Ok(bookmarks.iter().any(|found| found.name == bookmark && found.guid == guid))
     }
 
     /// Destroys the bookmarks that pushes begin from, to whatever node.

@@ -179,14 +179,20 @@ impl Node {
     /// A volume that this node owns and may change, or why not.
     pub(super) fn owned(&self, operation: &'static str, name: &VolumeName) -> Result<VolumeInfo> {
         let info = self.volume(operation, name)?;
+        self.check_owned(operation, &info)?;
+        Ok(info)
+    }
+
+    /// Whether this node owns a volume and may change it, or why not.
+    pub(super) fn check_owned(&self, operation: &'static str, info: &VolumeInfo) -> Result<()> {
         if info.is_owned_by(self.id()) {
-            return Ok(info);
+            return Ok(());
         }
         let reason = match info.ownership.owner == self.id() {
             true => format!("it is {}", info.ownership.state),
             false => format!("it belongs to the node {}", info.ownership.owner),
         };
-        Err(Error::new(ErrorKind::NotOwner, operation, reason).with_target(name.as_str()))
+        Err(Error::new(ErrorKind::NotOwner, operation, reason).with_target(info.name.as_str()))
     }
 
     /// A volume whose snapshots this node may destroy: one that it owns, or a replica.

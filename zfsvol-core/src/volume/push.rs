@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::info::Present;
 use super::job::{Control, Job, Outgoing, Phase, cancelled};
-use super::keep::{PUSH_PREFIX, push_snapshot_name};
-use super::peer::{Incoming, Peer, PeerVolume, VolumeId};
+use super::keep::{PUSH_PREFIX, Pushes, push_snapshot_name};
+use super::node::no_such_volume;
+use super::peer::{Compared, Incoming, Peer, PeerVolume, VolumeId};
 use super::snapshot::ENGINE_PREFIX;
 use super::{
-    Bandwidth, Node, VolumeEvent, VolumeEventKind, VolumeInfo, VolumeName, VolumeSnapshot,
+    Bandwidth, Node, Ownership, VolumeEvent, VolumeEventKind, VolumeInfo, VolumeName,
+    VolumeSnapshot,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SnapshotName;
@@ -75,11 +78,14 @@ impl Node {
     /// What both have is found by GUID, whatever it is called, among this node's snapshots and the bookmarks of those that are gone. An
     /// interrupted push goes on where it stopped. Encrypted volumes are sent as they are on disk; the peer needs no key.
     ///
+    /// When nothing has changed since the last push, that is all it finds out: by `ZFS_IOC_POOL_SYNC`, `ZFS_IOC_OBJSET_STATS` twice and `ZFS_IOC_GET_BOOKMARKS` here, and one question to the
+    /// peer, who finds the answer by `ZFS_IOC_OBJSET_STATS` twice.
+    ///
     /// It takes a snapshot for the purpose when anything was written. Both sides hold the newest one that they have in common (tag
     /// `zfsvol:push:` and the other node's UUID) and destroy those before it.
     ///
     /// # Errors
-    /// At once, or from [`Job::wait`]:
+    /// At once: no thread can be started. From [`Job::wait`]:
     /// - [`ErrorKind::NotFound`], [`ErrorKind::NotOwner`]: also when the peer says that it owns the volume, or knows of a later owner.
     /// - [`ErrorKind::Exists`]: the peer has something else of that name.
     /// - [`ErrorKind::DestinationModified`]: the peer's copy was written to behind its back. [`ErrorKind::BaseMissing`]: the two have
@@ -92,19 +98,28 @@ impl Node {
         peer: &Arc<dyn Peer>,
         options: &PushOptions,
     ) -> Result<Job<Pushed>> {
-        let volume = self.owned(PUSH, name)?;
-        let (node, peer, options) = (self.clone(), Arc::clone(peer), options.clone());
+        let (node, name) = (self.clone(), name.clone());
+        let (peer, options) = (Arc::clone(peer), options.clone());
         Job::start(PUSH, move |control| {
-            let _alone = node.alone(PUSH, &volume.name, volume.ownership.id)?;
-            let pushed =
-                Push { node: &node, peer: &*peer, options: &options, control }.run(&volume)?;
-            node.tell(&VolumeEvent::new(&volume.name, VolumeEventKind::Pushed { to: peer.node() }));
+            let now = node.synced(PUSH, &name)?;
+            node.check_owned(PUSH, &now.info)?;
+            let _alone = node.alone(PUSH, &name, now.info.ownership.id)?;
+            let pushed = Push { node: &node, peer: &*peer, options: &options, control }.run(now)?;
+            node.tell(&VolumeEvent::new(&name, VolumeEventKind::Pushed { to: peer.node() }));
             Ok(pushed)
         })
     }
 }
 
 impl Node {
+    /// A volume as it is now, with all that was written to it until now: that is known to the kernel's statistics once its transaction group is synced.
+    pub(super) fn synced(&self, operation: &'static str, name: &VolumeName) -> Result<Present> {
+        let told = |error: Error| error.with_operation(operation).with_target(name.as_str());
+        self.zfs().sync_pool(&self.root().pool(), false).map_err(told)?;
+        let found = self.present(name).map_err(|error| error.with_operation(operation))?;
+        found.ok_or_else(|| no_such_volume(operation, name))
+    }
+
     /// How a volume is sent: as it is on disk, so that nothing is decompressed to be compressed again, and blocks keep their size.
     pub(super) fn send_flags(&self, volume: &VolumeInfo) -> Result<SendFlags> {
         let encryption = self.zfs().property(&volume.dataset, "encryption")?;
@@ -171,21 +186,57 @@ impl Course {
     }
 }
 
+/// The volume that is pushed, as it was when the push began.
+struct Outbound {
+    info: VolumeInfo,
+    id: VolumeId,
+    /// What is set on it, and goes with it.
+    properties: PropertySet,
+    /// Which of its snapshots is the newest.
+    newest: Option<String>,
+}
+
+impl Outbound {
+    fn new(now: Present) -> Result<Self> {
+        let Present { info, properties, newest } = now;
+        let id = VolumeId { id: info.ownership.id, name: info.name.clone() };
+        let mut pushed = PropertySet::new();
+        for (name, property) in pushed_properties(&properties) {
+            pushed.set(name, property.value.clone())?;
+        }
+        Ok(Self { info, id, properties: pushed, newest })
+    }
+
+    fn incoming(&self, snapshot: String, guid: Guid) -> Incoming {
+        let Ownership { owner, epoch, .. } = self.info.ownership;
+        let (volume, properties) = (self.id.clone(), self.properties.clone());
+        Incoming { volume, snapshot, guid, owner, epoch, properties }
+    }
+}
+
 impl Push<'_> {
     /// Sends what the peer lacks, one snapshot after the other, until it lacks nothing; looks again after each, so that it does not matter
     /// what was sent before and by whom.
-    pub(super) fn run(&self, volume: &VolumeInfo) -> Result<Pushed> {
-        let told = |error: Error| error.with_operation(PUSH).with_target(volume.name.as_str());
-        let id = VolumeId { id: volume.ownership.id, name: volume.name.clone() };
+    pub(super) fn run(&self, now: Present) -> Result<Pushed> {
+        let name = now.info.name.clone();
+        let told = |error: Error| error.with_operation(PUSH).with_target(name.as_str());
+        let volume = Outbound::new(now).map_err(told)?;
         let (mut sent, mut course) = (Vec::new(), Course::default());
+        let mut pushed_last = self.pushed_last(&volume).map_err(told)?;
         loop {
             self.control.enter(PUSH, Phase::Comparing).map_err(told)?;
-            let there = self.peer.look(&id).map_err(told)?;
+            let there = match self.look(&volume, pushed_last.as_ref()).map_err(told)? {
+                Compared::Other(there) => there,
+                Compared::Same => {
+                    let snapshot = pushed_last.map(|pushed| pushed.guid).unwrap_or_default();
+                    return Ok(Pushed { snapshot, sent, bytes: self.control.progress().bytes });
+                }
+            };
+            pushed_last = None;
             let may_try_again = course.next_turn();
-            match self.step(volume, &id, there.as_ref(), &mut course) {
+            match self.step(&volume, there.as_ref(), &mut course) {
                 Ok(Done::Everything(snapshot)) => {
-                    let bytes = self.control.progress().bytes;
-                    return Ok(Pushed { snapshot, sent, bytes });
+                    return Ok(Pushed { snapshot, sent, bytes: self.control.progress().bytes });
                 }
                 Ok(Done::Sent(snapshot)) if may_try_again || course.is_new() => {
                     sent.extend(snapshot.filter(|name| sent.last() != Some(name)));
@@ -194,38 +245,58 @@ impl Push<'_> {
                     let reason = "the peer takes what is sent, and does not have it afterwards";
                     return Err(told(Error::protocol(PUSH, reason)));
                 }
-                Err(error) if may_try_again && self.is_outdated(&id, &there, &error) => {}
+                Err(error) if may_try_again && self.is_outdated(&volume.id, &there, &error) => {}
                 Err(error) => return Err(told(error)),
             }
+        }
+    }
+
+    /// What was pushed to that peer last, and brought to an end here, if nothing has changed since: then the peer has to be asked only whether it still has just that.
+    fn pushed_last(&self, volume: &Outbound) -> Result<Option<Incoming>> {
+        let (info, node) = (&volume.info, self.node);
+        let Some(newest) = volume.newest.as_ref().filter(|_| info.written == Bytes::ZERO) else {
+            return Ok(None);
+        };
+        match node.held_guid(info, newest)? {
+            Some(guid) if node.has_bookmark_of(info, guid, self.peer.node())? => {
+                Ok(Some(volume.incoming(newest.clone(), guid)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn look(&self, volume: &Outbound, pushed_last: Option<&Incoming>) -> Result<Compared> {
+        match pushed_last {
+            Some(pushed) => self.peer.compare(pushed),
+            None => self.peer.look(&volume.id).map(Compared::Other),
         }
     }
 
     /// Does what is next, as the peer was when it was looked at.
     fn step(
         &self,
-        volume: &VolumeInfo,
-        id: &VolumeId,
+        volume: &Outbound,
         there: Option<&PeerVolume>,
         course: &mut Course,
     ) -> Result<Done> {
         if let Some(there) = there {
-            self.check_owner(volume, there)?;
+            self.check_owner(&volume.info, there)?;
         }
-        if let Some(resumed) = self.resume(volume, id, there, course)? {
+        if let Some(resumed) = self.resume(volume, there, course)? {
             return Ok(Done::Sent(resumed));
         }
         let goal = match course.goal {
             Some(goal) => goal,
-            None => *course.goal.insert(self.goal(volume, there)?),
+            None => *course.goal.insert(self.goal(&volume.info, there)?),
         };
-        match self.next_step(volume, there, goal)? {
+        match self.next_step(&volume.info, there, goal)? {
             None => {
-                self.settle(volume, id, goal)?;
+                self.settle(volume, goal)?;
                 Ok(Done::Everything(goal))
             }
             Some(step) => {
                 course.head_for(&step.snapshot);
-                self.send(volume, id, &step)?;
+                self.send(volume, &step)?;
                 Ok(Done::Sent(Some(step.snapshot.name)))
             }
         }
@@ -268,8 +339,7 @@ impl Push<'_> {
     /// Goes on with a push that was interrupted; throws it away where that cannot be. Says what was sent, if anything was there.
     fn resume(
         &self,
-        volume: &VolumeInfo,
-        id: &VolumeId,
+        volume: &Outbound,
         there: Option<&PeerVolume>,
         course: &mut Course,
     ) -> Result<Option<Option<String>>> {
@@ -277,15 +347,15 @@ impl Push<'_> {
             return Ok(None);
         };
         let ours = token.parse::<ResumeToken>().ok().and_then(|token| {
-            let snapshots = self.node.all_snapshots(volume).ok()?;
+            let snapshots = self.node.all_snapshots(&volume.info).ok()?;
             let snapshot = snapshots.into_iter().find(|one| one.guid == token.to_guid)?;
             Some((snapshot, token))
         });
         if let Some((snapshot, token)) = ours {
-            match self.node.zfs().send_resume(&token, Some(&volume.dataset)) {
+            match self.node.zfs().send_resume(&token, Some(&volume.info.dataset)) {
                 Ok(stream) => {
                     course.head_for(&snapshot);
-                    self.transfer(volume, id, &snapshot, stream)?;
+                    self.transfer(volume, &snapshot, stream)?;
                     return Ok(Some(Some(snapshot.name)));
                 }
                 // The snapshot or its base is gone since.
@@ -294,23 +364,22 @@ impl Push<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.peer.abort_receive(id)?;
+        self.peer.abort_receive(&volume.id)?;
         Ok(Some(None))
     }
 
     /// The snapshot that the peer is to have in the end: the newest one if it has that and nothing was written since, else a new one.
     fn goal(&self, volume: &VolumeInfo, there: Option<&PeerVolume>) -> Result<Guid> {
-        // What was written is known to the kernel's statistics once its transaction group is synced.
-        self.node.zfs().sync_pool(&volume.dataset.pool(), false)?;
-        let now = self.node.volume(PUSH, &volume.name)?;
-        let newest = self.node.all_snapshots(&now)?.pop();
+        let newest = self.node.all_snapshots(volume)?.pop();
         let has = |guid: Guid| {
             there.is_some_and(|there| there.snapshots.iter().any(|one| one.guid == guid))
         };
         match newest {
-            Some(newest) if now.written == Bytes::ZERO && has(newest.guid) => Ok(newest.guid),
+            Some(newest) if volume.written == Bytes::ZERO && has(newest.guid) => Ok(newest.guid),
             // A snapshot of ours that did not get there, and nothing was written since.
-            Some(newest) if now.written == Bytes::ZERO && newest.name.starts_with(PUSH_PREFIX) => {
+            Some(newest)
+                if volume.written == Bytes::ZERO && newest.name.starts_with(PUSH_PREFIX) =>
+            {
                 Ok(newest.guid)
             }
             _ => self.take_snapshot(volume),
@@ -360,28 +429,27 @@ impl Push<'_> {
         Ok(wanted.map(|snapshot| Step { snapshot, base: base.map(|(base, _)| base) }))
     }
 
-    fn send(&self, volume: &VolumeInfo, id: &VolumeId, step: &Step) -> Result<()> {
-        let snapshot = snapshot_of(volume, &step.snapshot)?;
+    fn send(&self, volume: &Outbound, step: &Step) -> Result<()> {
+        let snapshot = snapshot_of(&volume.info, &step.snapshot)?;
         let options = match &step.base {
             Some(base) => SendOptions::since(base.clone()),
             None => SendOptions::full(),
         };
-        let options = options.flags(self.node.send_flags(volume)?);
+        let options = options.flags(self.node.send_flags(&volume.info)?);
         let estimate = self.node.zfs().send_space(&snapshot, &options, None)?;
         self.control.expect_bytes(Bytes::new(self.control.progress().bytes.get() + estimate.get()));
         let stream = self.node.zfs().send(&snapshot, &options)?;
-        self.transfer(volume, id, &step.snapshot, stream)
+        self.transfer(volume, &step.snapshot, stream)
     }
 
     fn transfer(
         &self,
-        volume: &VolumeInfo,
-        id: &VolumeId,
+        volume: &Outbound,
         snapshot: &VolumeSnapshot,
         stream: SendStream,
     ) -> Result<()> {
         self.control.enter(PUSH, Phase::Sending)?;
-        let incoming = self.incoming(volume, id, snapshot)?;
+        let incoming = volume.incoming(snapshot.name.clone(), snapshot.guid);
         let mut outgoing = Outgoing::new(stream, self.control, self.options.bandwidth.as_ref());
         let received = self.peer.receive(&incoming, &mut outgoing, self.control);
         if received.is_err() && self.control.is_cancelled() {
@@ -390,43 +458,18 @@ impl Push<'_> {
         received
     }
 
-    fn incoming(
-        &self,
-        volume: &VolumeInfo,
-        id: &VolumeId,
-        snapshot: &VolumeSnapshot,
-    ) -> Result<Incoming> {
-        Ok(Incoming {
-            volume: id.clone(),
-            snapshot: snapshot.name.clone(),
-            guid: snapshot.guid,
-            owner: volume.ownership.owner,
-            epoch: volume.ownership.epoch,
-            properties: self.properties(volume)?,
-        })
-    }
-
-    /// What is set on the volume itself and makes sense elsewhere.
-    fn properties(&self, volume: &VolumeInfo) -> Result<PropertySet> {
-        let properties = self.node.zfs().properties(&volume.dataset)?;
-        let mut set = PropertySet::new();
-        for (name, property) in pushed_properties(&properties) {
-            set.set(name, property.value.clone())?;
-        }
-        Ok(set)
-    }
-
     /// Both sides keep what the next push begins from. The peer first: what it has is what the next one can begin from.
-    fn settle(&self, volume: &VolumeInfo, id: &VolumeId, goal: Guid) -> Result<()> {
+    fn settle(&self, volume: &Outbound, goal: Guid) -> Result<()> {
         self.control.enter(PUSH, Phase::Settling)?;
-        let snapshots = self.node.all_snapshots(volume)?;
+        let (info, to) = (&volume.info, self.peer.node());
+        let snapshots = self.node.all_snapshots(info)?;
         let base = snapshots.iter().find(|one| one.guid == goal).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, PUSH, "the snapshot that was pushed is gone")
         })?;
-        self.peer.finish(&self.incoming(volume, id, base)?, self.node.id())?;
-        self.node.keep_base(volume, goal, self.peer.node())?;
-        self.node.bookmark_base(volume, &snapshot_of(volume, base)?, goal, self.peer.node())?;
-        Ok(())
+        self.peer.finish(&volume.incoming(base.name.clone(), goal), self.node.id())?;
+        self.node.keep_base(info, goal, to, Pushes::WithThat)?;
+        // The last: that it is there says that all else was done.
+        self.node.bookmark_base(info, &snapshot_of(info, base)?, goal, to)
     }
 }
 

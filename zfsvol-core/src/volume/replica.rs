@@ -6,13 +6,16 @@ use uuid::Uuid;
 
 use super::create::owned_properties;
 use super::event::VolumeEventKind::{HandedOver, Received, Renamed};
-use super::keep::PUSH_PREFIX;
-use super::peer::{Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
+use super::info::Present;
+use super::keep::{PUSH_PREFIX, Pushes};
+use super::peer::{Compared, Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
 use super::push::pushed_properties;
 use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SnapshotName;
-use crate::property::{Property, PropertyAccess, PropertyInfo, PropertyScope, PropertySet, Source};
+use crate::property::{
+    Properties, Property, PropertyAccess, PropertyInfo, PropertyScope, PropertySet, Source,
+};
 use crate::stream::ResumeToken;
 use crate::units::Guid;
 use crate::zfs::{ReceiveOptions, ReceiveStream};
@@ -34,6 +37,35 @@ impl Node {
             ownership: found.ownership,
             resume_token: found.resume_token,
         }))
+    }
+
+    pub(super) fn replica_compare(&self, pushed: &Incoming) -> Result<Compared> {
+        if self.is_copy(pushed)? {
+            return Ok(Compared::Same);
+        }
+        self.replica_look(&pushed.volume).map(Compared::Other)
+    }
+
+    /// Whether the copy is just what was pushed last, and the push of it was finished. What is wrong otherwise, a look says.
+    fn is_copy(&self, pushed: &Incoming) -> Result<bool> {
+        let Ok(Some(present)) = self.present(&pushed.volume.name) else { return Ok(false) };
+        let Present { info, properties, newest } = present;
+        let is_same = info.ownership == replica_of(pushed)
+            && info.resume_token.is_none()
+            && newest.as_ref() == Some(&pushed.snapshot)
+            && self.changes(&properties, &replica_properties(pushed)?)?.is_none();
+        Ok(is_same && self.held_guid(&info, &pushed.snapshot)? == Some(pushed.guid))
+    }
+
+    /// The GUID of a snapshot, if it is there and held by anybody.
+    pub(super) fn held_guid(&self, volume: &VolumeInfo, snapshot: &str) -> Result<Option<Guid>> {
+        let snapshot = volume.dataset.snapshot(snapshot)?;
+        let properties = match self.zfs().stored_properties(&snapshot) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            found => found?.0,
+        };
+        let is_held = properties.number("userrefs").is_some_and(|holds| holds > 0);
+        Ok(properties.number("guid").filter(|_| is_held).map(Guid::new))
     }
 
     pub(super) fn replica_receive(
@@ -85,7 +117,7 @@ impl Node {
         let properties = replica_properties(pushed).map_err(told)?;
         self.follow_properties(&pushed.volume, &properties).map_err(told)?;
         let found = self.volume(RECEIVE, name)?;
-        self.keep_base(&found, pushed.guid, from)?;
+        self.keep_base(&found, pushed.guid, from, Pushes::WithAny)?;
         // Who pushes begins from bookmarks, and this node does not push it any more.
         self.forget_bookmarks(&found)
     }
@@ -214,34 +246,50 @@ impl Node {
     /// And the properties; those that the owner does not set any more are not set here either.
     fn follow_properties(&self, volume: &VolumeId, wanted: &PropertySet) -> Result<()> {
         let dataset = self.dataset(&volume.name)?;
-        let current = self.zfs().properties(&dataset)?;
-        let mut changed = PropertySet::new();
-        for (name, value) in wanted.iter() {
-            let is_set = |one: &Property| one.source == Source::Local && one.value == *value;
-            if !current.get(name).is_some_and(is_set) {
-                changed.set(name, value.clone())?;
-            }
-        }
-        let mut inherited = Vec::new();
-        for (name, _) in pushed_properties(&current).filter(|(name, _)| wanted.get(name).is_none())
-        {
-            match PropertyInfo::find(PropertyScope::Dataset, name) {
-                // A limit is not inherited: there is none any more.
-                Some(info) if info.access == PropertyAccess::Settable => {
-                    if let Some(value) = info.default_value(&self.zfs().module().version) {
-                        changed.set(name, value)?;
-                    }
-                }
-                _ => inherited.push(name),
-            }
-        }
-        if !changed.is_empty() {
-            self.zfs().set_properties(&dataset, &changed)?;
+        let (current, _) = self.zfs().stored_properties(&dataset)?;
+        let Some(Changes { set, inherited }) = self.changes(&current, wanted)? else {
+            return Ok(());
+        };
+        if !set.is_empty() {
+            self.zfs().set_properties(&dataset, &set)?;
         }
         for name in inherited {
             self.zfs().inherit_property(&dataset, name)?;
         }
         Ok(())
+    }
+
+    /// What makes the properties those wanted. `None` where they are.
+    fn changes<'a>(
+        &self,
+        current: &'a Properties,
+        wanted: &PropertySet,
+    ) -> Result<Option<Changes<'a>>> {
+        let mut changes = Changes { set: PropertySet::new(), inherited: Vec::new() };
+        for (name, value) in wanted.iter() {
+            let is_set = |one: &Property| one.source == Source::Local && one.value == *value;
+            if !current.get(name).is_some_and(is_set) {
+                changes.set.set(name, value.clone())?;
+            }
+        }
+        for (name, property) in pushed_properties(current) {
+            if wanted.get(name).is_some() {
+                continue;
+            }
+            match PropertyInfo::find(PropertyScope::Dataset, name) {
+                // A limit is not inherited: there is none any more.
+                Some(info) if info.access == PropertyAccess::Settable => {
+                    if let Some(value) = info.default_value(&self.zfs().module().version) {
+                        if property.value != value {
+                            changes.set.set(name, value)?;
+                        }
+                    }
+                }
+                _ => changes.inherited.push(name),
+            }
+        }
+        let is_none = changes.set.is_empty() && changes.inherited.is_empty();
+        Ok((!is_none).then_some(changes))
     }
 
     fn check_guid(&self, snapshot: &SnapshotName, wanted: Guid) -> Result<()> {
@@ -266,15 +314,25 @@ impl Node {
     }
 }
 
-/// What a replica has: whose it is, and what its owner set.
-fn replica_properties(incoming: &Incoming) -> Result<PropertySet> {
-    let replica = Ownership {
+/// What is to be done to the properties of a copy.
+struct Changes<'a> {
+    set: PropertySet,
+    inherited: Vec<&'a str>,
+}
+
+/// Whose a replica is.
+fn replica_of(incoming: &Incoming) -> Ownership {
+    Ownership {
         id: incoming.volume.id,
         owner: incoming.owner,
         epoch: incoming.epoch,
         state: VolumeState::Replica,
-    };
-    replica.write(incoming.properties.clone())
+    }
+}
+
+/// What a replica has: whose it is, and what its owner set.
+fn replica_properties(incoming: &Incoming) -> Result<PropertySet> {
+    replica_of(incoming).write(incoming.properties.clone())
 }
 
 fn missing(operation: &'static str, volume: &VolumeId) -> Error {

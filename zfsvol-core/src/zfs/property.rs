@@ -1,6 +1,7 @@
 //! Properties of datasets: read with their sources, set, inherit; and the size of zvols.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::Zfs;
 use super::call::{CallError, Operation, REPLY_BYTES_FIRST, Refusal};
@@ -24,6 +25,10 @@ const INHERIT: Operation = Operation::new(Ioc::INHERIT_PROP, "inherit a property
 const POOL_PROPERTIES: Operation = Operation::new(Ioc::POOL_GET_PROPS, "get the properties of");
 const POOL_LAYOUT: Operation = Operation::new(Ioc::POOL_STATS, "get the layout of");
 
+/// What a mount says of a file system, in place of its properties.
+const MAY_BE_OVERRIDDEN: [&str; 7] =
+    ["atime", "devices", "exec", "mounted", "readonly", "relatime", "setuid"];
+
 impl Zfs {
     /// All properties of a dataset or snapshot, native and user, each with its source. Native ones that nothing sets are there with their
     /// default, as in `zfs get all`; `mountpoint` is where the file system is or would be mounted, and what a mount option overrides for now
@@ -35,33 +40,32 @@ impl Zfs {
     /// # Errors
     /// [`ErrorKind::NotFound`]: there is no such dataset or snapshot.
     pub fn properties(&self, name: &impl Entity) -> Result<Properties> {
-        Ok(self.properties_with_stats(name)?.0)
+        Ok(self.read_properties(name.as_ref(), None)?.0)
     }
 
-    /// The same, and what the kernel says besides, at the same moment.
-    pub(crate) fn properties_with_stats(
+    /// Of those only these, and what the kernel says besides. Issues what is needed for them.
+    pub(crate) fn wanted_properties(
+        &self,
+        name: &impl Entity,
+        wanted: &BTreeSet<String>,
+    ) -> Result<(Properties, ObjsetStats)> {
+        self.read_properties(name.as_ref(), Some(wanted))
+    }
+
+    /// All properties as the dataset has them, and what the kernel says besides: without what lies inside a file system, and whatever a mount overrides for now.
+    ///
+    /// Issues `ZFS_IOC_OBJSET_STATS` alone.
+    pub(crate) fn stored_properties(
         &self,
         name: &impl Entity,
     ) -> Result<(Properties, ObjsetStats)> {
-        let (stats, reply) = self.objset_stats(name.as_ref())?;
+        let name = name.as_ref();
+        let (stats, reply) = self.objset_stats(name)?;
         let (kind, head) = kind_of(&stats);
-        let filesystem = kind == DatasetKind::Filesystem;
-        let altroot = if filesystem { self.altroot_of(name.as_ref())? } else { None };
-        let mount = if filesystem { self.mount_of(name.as_ref())? } else { None };
-        let reading = Reading {
-            name: name.as_ref(),
-            kind,
-            head,
-            module: self.module(),
-            wanted: None,
-            altroot: altroot.as_deref(),
-            mount: mount.as_ref(),
-        };
-        let mut found = reading.properties(&reply);
-        if head == DatasetTypes::FILESYSTEM && !stats.inconsistent {
-            reading.add_zpl(&mut found, &self.zpl_properties(name.as_ref())?);
-        }
-        Ok((found, stats))
+        let module = self.module();
+        let reading =
+            Reading { name, kind, head, module, wanted: None, altroot: None, mount: None };
+        Ok((reading.properties(&reply), stats))
     }
 
     /// One property of a dataset or snapshot, native or user, with its source. `None` when it does not have it.
@@ -72,30 +76,41 @@ impl Zfs {
     /// As [`Zfs::properties`].
     pub fn property(&self, name: &impl Entity, property: &str) -> Result<Option<Property>> {
         let wanted = std::iter::once(property.to_owned()).collect();
-        let (stats, reply) = self.objset_stats(name.as_ref())?;
+        Ok(self.read_properties(name.as_ref(), Some(&wanted))?.0.remove(property))
+    }
+
+    fn read_properties(
+        &self,
+        name: &str,
+        wanted: Option<&BTreeSet<String>>,
+    ) -> Result<(Properties, ObjsetStats)> {
+        let wants = |property: &str| wanted.is_none_or(|wanted| wanted.contains(property));
+        let (stats, reply) = self.objset_stats(name)?;
         let (kind, head) = kind_of(&stats);
-        let altroot = match property {
-            "mountpoint" => self.altroot_of(name.as_ref())?,
-            _ => None,
+        let is_filesystem = kind == DatasetKind::Filesystem;
+        let altroot = match is_filesystem && wants("mountpoint") {
+            true => self.altroot_of(name)?,
+            false => None,
         };
-        let mount = match may_be_overridden(property) && kind == DatasetKind::Filesystem {
-            true => self.mount_of(name.as_ref())?,
+        let mount = match is_filesystem && MAY_BE_OVERRIDDEN.iter().any(|one| wants(one)) {
+            true => self.mount_of(name)?,
             false => None,
         };
         let reading = Reading {
-            name: name.as_ref(),
+            name,
             kind,
             head,
             module: self.module(),
-            wanted: Some(&wanted),
+            wanted,
             altroot: altroot.as_deref(),
             mount: mount.as_ref(),
         };
         let mut found = reading.properties(&reply);
-        if ZPL.contains(&property) && head == DatasetTypes::FILESYSTEM && !stats.inconsistent {
-            reading.add_zpl(&mut found, &self.zpl_properties(name.as_ref())?);
+        let is_readable = head == DatasetTypes::FILESYSTEM && !stats.inconsistent;
+        if is_readable && ZPL.iter().any(|one| wants(one)) {
+            reading.add_zpl(&mut found, &self.zpl_properties(name)?);
         }
-        Ok(found.remove(property))
+        Ok((found, stats))
     }
 
     /// The values that came with a stream, whether or not a local value hides them; empty for a dataset that never received any.
@@ -454,10 +469,7 @@ pub(super) fn kind_of(stats: &ObjsetStats) -> (DatasetKind, DatasetTypes) {
 
 /// Whether a mount option or the table of mounts has a say in a property.
 pub(super) fn may_be_overridden(property: &str) -> bool {
-    matches!(
-        property,
-        "atime" | "devices" | "exec" | "mounted" | "readonly" | "relatime" | "setuid"
-    )
+    MAY_BE_OVERRIDDEN.contains(&property)
 }
 
 fn received(property: &str, value: &crate::nvlist::Value) -> Option<PropertyValue> {

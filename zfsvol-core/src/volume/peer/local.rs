@@ -4,7 +4,7 @@ use std::io::Read;
 
 use uuid::Uuid;
 
-use super::{Incoming, Offer, Peer, PeerVolume, Settled, VolumeId};
+use super::{Compared, Incoming, Offer, Peer, PeerVolume, Settled, VolumeId};
 use crate::error::Result;
 use crate::volume::{Control, Node};
 
@@ -27,6 +27,10 @@ impl Peer for LocalPeer {
 
     fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
         self.0.replica_look(volume)
+    }
+
+    fn compare(&self, pushed: &Incoming) -> Result<Compared> {
+        self.0.replica_compare(pushed)
     }
 
     fn receive(&self, incoming: &Incoming, stream: &mut dyn Read, control: &Control) -> Result<()> {

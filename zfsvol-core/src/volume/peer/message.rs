@@ -8,7 +8,7 @@ use super::frame::{
     DATA_BYTES_MAX, DATA_BYTES_MIN, FrameKind, PROPERTIES_MAX, SILENCE_MS_MAX, SILENCE_MS_MIN,
     TALK, VERSIONS, violation,
 };
-use super::{Action, Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
+use super::{Action, Compared, Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::{NvList, NvTypeError, Value};
 use crate::property::{PropertySet, PropertyValue};
@@ -30,6 +30,8 @@ const GUID: &str = "guid";
 const EPOCH: &str = "epoch";
 const PROPERTIES: &str = "properties";
 
+const PUSHED: &str = "pushed";
+const SAME: &str = "same";
 const VOLUME: &str = "volume";
 const OWNER: &str = "owner";
 const STATE: &str = "state";
@@ -128,6 +130,8 @@ fn check_versions(min: u64, max: u64) -> Result<()> {
 #[derive(Clone, Debug)]
 pub(super) enum Request {
     Look(VolumeId),
+    /// A Look that says what was pushed last.
+    Compare(Incoming),
     Receive(Incoming),
     AbortReceive(VolumeId),
     Finish(Incoming),
@@ -138,7 +142,7 @@ pub(super) enum Request {
 impl Request {
     pub(super) fn kind(&self) -> FrameKind {
         match self {
-            Self::Look(_) => FrameKind::Look,
+            Self::Look(_) | Self::Compare(_) => FrameKind::Look,
             Self::Receive(_) => FrameKind::Receive,
             Self::AbortReceive(_) => FrameKind::AbortReceive,
             Self::Finish(_) => FrameKind::Finish,
@@ -149,7 +153,7 @@ impl Request {
 
     pub(super) fn action(&self) -> Action {
         match self {
-            Self::Look(_) => Action::Look,
+            Self::Look(_) | Self::Compare(_) => Action::Look,
             Self::Receive(_) => Action::Receive,
             Self::AbortReceive(_) => Action::AbortReceive,
             Self::Finish(_) => Action::Finish,
@@ -161,7 +165,9 @@ impl Request {
     pub(super) fn volume(&self) -> &VolumeId {
         match self {
             Self::Look(volume) | Self::AbortReceive(volume) => volume,
-            Self::Receive(incoming) | Self::Finish(incoming) => &incoming.volume,
+            Self::Compare(incoming) | Self::Receive(incoming) | Self::Finish(incoming) => {
+                &incoming.volume
+            }
             Self::Accept(offer) | Self::Settle(offer) => &offer.volume,
         }
     }
@@ -172,13 +178,13 @@ impl Request {
         list.insert(NAME, self.volume().name.as_str());
         match self {
             Self::Look(_) | Self::AbortReceive(_) => {}
+            Self::Compare(incoming) => {
+                let mut pushed = NvList::new();
+                encode_incoming(&mut pushed, incoming);
+                list.insert(PUSHED, pushed);
+            }
             Self::Receive(incoming) | Self::Finish(incoming) => {
-                list.insert(SNAPSHOT, incoming.snapshot.as_str());
-                list.insert(GUID, incoming.guid.get());
-                list.insert(EPOCH, incoming.epoch);
-                if !incoming.properties.is_empty() {
-                    list.insert(PROPERTIES, encode_properties(&incoming.properties));
-                }
+                encode_incoming(&mut list, incoming);
             }
             Self::Accept(offer) | Self::Settle(offer) => {
                 list.insert(GUID, offer.snapshot.get());
@@ -196,7 +202,11 @@ impl Request {
         })?;
         let volume = VolumeId { id: uuid(list, ID)?, name };
         match kind {
-            FrameKind::Look => Ok(Self::Look(volume)),
+            FrameKind::Look => match list.get(PUSHED) {
+                None => Ok(Self::Look(volume)),
+                Some(Value::NvList(pushed)) => Ok(Self::Compare(incoming(pushed, volume, from)?)),
+                Some(_) => Err(violation("what was pushed is no list")),
+            },
             FrameKind::AbortReceive => Ok(Self::AbortReceive(volume)),
             FrameKind::Receive => Ok(Self::Receive(incoming(list, volume, from)?)),
             FrameKind::Finish => Ok(Self::Finish(incoming(list, volume, from)?)),
@@ -204,6 +214,15 @@ impl Request {
             FrameKind::Settle => Ok(Self::Settle(offer(list, volume, from)?)),
             other => Err(violation(format!("a {other} is no request"))),
         }
+    }
+}
+
+fn encode_incoming(list: &mut NvList, incoming: &Incoming) {
+    list.insert(SNAPSHOT, incoming.snapshot.as_str());
+    list.insert(GUID, incoming.guid.get());
+    list.insert(EPOCH, incoming.epoch);
+    if !incoming.properties.is_empty() {
+        list.insert(PROPERTIES, encode_properties(&incoming.properties));
     }
 }
 
@@ -326,6 +345,23 @@ pub(super) fn decode_volume(answer: &NvList) -> Result<Option<PeerVolume>> {
         snapshots: snapshots.collect::<Result<_>>()?,
         resume_token: list.get_str(RESUME_TOKEN).map(str::to_owned),
     }))
+}
+
+/// The answer to a Look that says what was pushed last.
+pub(super) fn encode_compared(compared: &Compared) -> NvList {
+    match compared {
+        Compared::Same => NvList::from_iter([(SAME, true)]),
+        Compared::Other(volume) => encode_volume(volume.as_ref()),
+    }
+}
+
+pub(super) fn decode_compared(answer: &NvList) -> Result<Compared> {
+    match answer.get(SAME) {
+        // Also a peer that did not compare.
+        None | Some(Value::BooleanValue(false)) => decode_volume(answer).map(Compared::Other),
+        Some(Value::BooleanValue(true)) => Ok(Compared::Same),
+        Some(_) => Err(violation("'same' is neither true nor false")),
+    }
 }
 
 /// The answer to a Settle.

@@ -84,6 +84,14 @@ pub trait Peer: fmt::Debug + Send + Sync {
     /// [`ErrorKind::Exists`](crate::ErrorKind::Exists): the name is that of another volume there, or of a dataset that is none.
     fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>>;
 
+    /// What it has of a volume of which that was pushed last, by the node that owns it: just that, or something else. A peer that cannot compare looks.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    fn compare(&self, pushed: &Incoming) -> Result<Compared> {
+        self.look(&pushed.volume).map(Compared::Other)
+    }
+
     /// Receives a stream, from its first byte to its end. What came of one that breaks off is kept, for a token to go on from.
     ///
     /// A long wait of its own is to be registered with [`Control::watch`], so that cancelling the job ends it.
@@ -138,6 +146,15 @@ pub struct PeerVolume {
     pub snapshots: Vec<PeerSnapshot>,
     /// Where to go on with an interrupted receive.
     pub resume_token: Option<String>,
+}
+
+/// What a peer has of a volume, beside what was pushed last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// Just that: that snapshot is the newest and held, the owner, epoch and properties are those, nothing is half received; a [`Peer::finish`] would change nothing.
+    Same,
+    /// What [`Peer::look`] says.
+    Other(Option<PeerVolume>),
 }
 
 /// A snapshot that a peer has.

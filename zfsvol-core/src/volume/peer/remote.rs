@@ -12,7 +12,7 @@ use super::frame::{ANSWER_BYTES_MAX, Frame, FrameKind, TALK, WINDOW_BYTES_MAX, l
 use super::link::{Came, Link};
 use super::message::{self, Credit, Request};
 use super::session::{self, SILENCE};
-use super::{Incoming, Offer, Peer, PeerVolume, Settled, Transport, VolumeId};
+use super::{Compared, Incoming, Offer, Peer, PeerVolume, Settled, Transport, VolumeId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::NvList;
 use crate::volume::Control;
@@ -209,6 +209,11 @@ impl Peer for RemotePeer {
 
     fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
         message::decode_volume(&self.call(&Request::Look(volume.clone()))?)
+    }
+
+    fn compare(&self, pushed: &Incoming) -> Result<Compared> {
+        self.check_owner(pushed.owner)?;
+        message::decode_compared(&self.call(&Request::Compare(pushed.clone()))?)
     }
 
     fn receive(&self, incoming: &Incoming, stream: &mut dyn Read, control: &Control) -> Result<()> {

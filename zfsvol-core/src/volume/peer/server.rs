@@ -285,6 +285,9 @@ impl Server<'_> {
             Request::Look(volume) => {
                 node.replica_look(&volume).map(|found| message::encode_volume(found.as_ref()))
             }
+            Request::Compare(pushed) => {
+                node.replica_compare(&pushed).map(|found| message::encode_compared(&found))
+            }
             Request::Receive(incoming) => {
                 let mut stream = Stream::new(self, control);
                 let received = node.replica_receive(&incoming, &mut stream, control);

@@ -156,6 +156,11 @@ fn a_body_that_says_something_else_is_refused() {
         violation(&[list(FrameKind::Receive, 1, &odd)]),
         "the properties of a volume are no list"
     );
+    let mut odd = Request::Look(volume()).encode();
+    odd.insert("pushed", true);
+    assert_eq!(violation(&[list(FrameKind::Look, 1, &odd)]), "what was pushed is no list");
+    odd.insert("pushed", NvList::new());
+    assert!(violation(&[list(FrameKind::Look, 1, &odd)]).starts_with("a body that says"));
 }
 
 #[test]
@@ -382,6 +387,31 @@ fn an_answer_that_makes_no_sense_is_refused() {
     for change in bad {
         assert_eq!(with(change).unwrap_err().kind(), ErrorKind::Protocol);
     }
+}
+
+#[test]
+fn who_does_not_compare_is_understood_and_who_says_nonsense_is_not() {
+    let pushed = Incoming {
+        volume: volume(),
+        snapshot: "s".to_owned(),
+        guid: Guid::new(1),
+        owner: ME,
+        epoch: 1,
+        properties: PropertySet::new(),
+    };
+    let asked = |answer: &NvList| {
+        let frames = [hello(THERE), list(FrameKind::Answer, 1, answer)];
+        RemotePeer::over(ME, answering(bytes(&frames))).unwrap().compare(&pushed)
+    };
+    assert_eq!(asked(&NvList::new()).unwrap(), Compared::Other(None));
+    assert_eq!(asked(&NvList::from_iter([("same", true)])).unwrap(), Compared::Same);
+    assert_eq!(asked(&NvList::from_iter([("same", false)])).unwrap(), Compared::Other(None));
+    let error = asked(&NvList::from_iter([("same", 1_u64)])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    // What is another's is not asked about.
+    let other = Incoming { owner: THERE, ..pushed.clone() };
+    let peer = RemotePeer::over(ME, answering(bytes(&[hello(THERE)]))).unwrap();
+    assert_eq!(peer.compare(&other).unwrap_err().kind(), ErrorKind::NotOwner);
 }
 
 #[test]

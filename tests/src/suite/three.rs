@@ -1,0 +1,162 @@
+//! Three nodes with one volume: its owner pushes it to two others, one of them takes over, and pushes to the rest. The area `wire` runs all of it over connections.
+
+use std::sync::Arc;
+
+use zfsvol_core::volume::{Node, Peer, Recovered, Uuid, VolumeName};
+use zfsvol_core::{Bytes, Error};
+
+use super::push::{MIB, all_snapshots, disk, push, read, write};
+use crate::volume::noise;
+use crate::{Case, World, case};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(who_takes_over_sends_the_others_only_what_is_new),
+        case(an_owner_keeps_what_each_replica_has),
+        case(a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it),
+    ]
+}
+
+/// Nodes A, B and C.
+const IDS: [Uuid; 3] = [Uuid::from_u128(0xa), Uuid::from_u128(0xb), Uuid::from_u128(0xc)];
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+
+/// More than an increment of a few blocks has, and less than all of a volume.
+const LITTLE: Bytes = Bytes::from_mib(1);
+
+struct Three<'a> {
+    world: &'a World,
+    nodes: Vec<Node>,
+    /// By who asks, and who is asked.
+    peers: Vec<Vec<Arc<dyn Peer>>>,
+    volume: VolumeName,
+}
+
+/// Three nodes, and a volume of A with 4 MiB in it, which the others have.
+fn three(world: &World) -> Three<'_> {
+    let open = |(n, id): (usize, &Uuid)| {
+        Node::open(world.zfs().clone(), world.dataset(&format!("node{n}")), *id).expect("a node")
+    };
+    let nodes: Vec<Node> = IDS.iter().enumerate().map(open).collect();
+    let peers = IDS.iter().map(|me| nodes.iter().map(|node| world.peer(*me, node)).collect());
+    let peers = peers.collect();
+    let volume = disk(&nodes[A], "db");
+    write(&nodes[A], &volume, 0, &noise(1, 4 * MIB));
+    let three = Three { world, nodes, peers, volume };
+    for to in [B, C] {
+        three.push(A, to).expect("pushed");
+    }
+    three
+}
+
+impl Three<'_> {
+    fn push(&self, from: usize, to: usize) -> Result<Bytes, Error> {
+        push(&self.nodes[from], &self.volume, &self.peers[from][to]).map(|pushed| pushed.bytes)
+    }
+
+    /// Pushes, and sees that only an increment was sent, and all is there.
+    fn push_little(&self, from: usize, to: usize) {
+        let bytes = self.push(from, to).expect("pushed");
+        assert!(bytes < LITTLE, "{bytes} went from {from} to {to}");
+        assert_eq!(self.content(from), self.content(to), "from {from} to {to}");
+    }
+
+    fn write(&self, node: usize, what: u8) {
+        write(&self.nodes[node], &self.volume, 4 * MIB, &[what; 4]);
+    }
+
+    fn content(&self, node: usize) -> Vec<u8> {
+        read(&self.nodes[node], &self.volume, 0, 5 * MIB)
+    }
+
+    fn snapshots(&self, node: usize) -> Vec<String> {
+        all_snapshots(&self.nodes[node], &self.volume)
+    }
+
+    /// The nodes for which a snapshot is held, in order.
+    fn held_for(&self, node: usize, snapshot: &str) -> Vec<usize> {
+        let dataset = self.nodes[node].dataset(&self.volume).expect("a name");
+        let snapshot = dataset.snapshot(snapshot).expect("a name");
+        let holds = self.world.zfs().holds(&snapshot).expect("listed");
+        let tag = |id: &Uuid| format!("zfsvol:push:{id}");
+        (A..=C).filter(|n| holds.iter().any(|hold| hold.tag == tag(&IDS[*n]))).collect()
+    }
+}
+
+fn who_takes_over_sends_the_others_only_what_is_new(world: &World) {
+    let three = three(world);
+    // A has more when it dies, which nobody else has.
+    three.write(A, 1);
+    three.nodes[C].takeover(&three.volume).expect("taken over");
+    three.write(C, 2);
+    let recovered = three.nodes[A].recover(&three.volume, &*three.peers[A][C]);
+    let Ok(Recovered::Superseded { set_aside: Some(aside) }) = recovered else {
+        panic!("{recovered:?}")
+    };
+    // What C has in common with B is held at C for A, of which it had it: so B comes first.
+    for round in 3..6 {
+        for to in [B, A] {
+            three.push_little(C, to);
+        }
+        three.write(C, round);
+    }
+    // And on: the next owner has what the others have, too.
+    for to in [B, A] {
+        three.push_little(C, to);
+    }
+    three.nodes[B].takeover(&three.volume).expect("taken over");
+    let recovered = three.nodes[C].recover(&three.volume, &*three.peers[C][B]);
+    assert_eq!(recovered.expect("recovered"), Recovered::Superseded { set_aside: None });
+    three.write(B, 9);
+    // What was set aside hangs on what all had at first.
+    assert!(three.nodes[A].destroy(&aside).expect("destroyed"));
+    // What B has is held there for C.
+    for to in [A, C] {
+        three.push_little(B, to);
+    }
+    for node in [A, B, C] {
+        assert_eq!(three.snapshots(node).len(), 1, "{node}: {:?}", three.snapshots(node));
+    }
+}
+
+fn an_owner_keeps_what_each_replica_has(world: &World) {
+    let three = three(world);
+    let first = three.snapshots(A);
+    assert_eq!(first.len(), 1);
+    assert_eq!(three.held_for(A, &first[0]), [B, C]);
+    // B alone is pushed to for a while: what C has is kept, and nothing between.
+    for round in 1..4 {
+        three.write(A, round);
+        three.push_little(A, B);
+        let kept = three.snapshots(A);
+        assert_eq!((kept.len(), &kept[0]), (2, &first[0]));
+        assert_eq!((three.held_for(A, &kept[0]), three.held_for(A, &kept[1])), (vec![C], vec![B]));
+    }
+    three.push_little(A, C);
+    let kept = three.snapshots(A);
+    assert_eq!((kept.len(), three.held_for(A, &kept[0])), (1, vec![B, C]));
+    for node in [B, C] {
+        assert_eq!(
+            (three.snapshots(node), three.held_for(node, &kept[0])),
+            (kept.clone(), vec![A])
+        );
+    }
+}
+
+fn a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it(world: &World) {
+    let three = three(world);
+    three.nodes[C].takeover(&three.volume).expect("taken over");
+    three.write(C, 1);
+    three.push_little(C, B);
+    // A may come back, and has what it had; B is C's replica now.
+    assert_eq!(three.snapshots(B).len(), 1);
+    assert_eq!(three.held_for(B, &three.snapshots(B)[0]), [C]);
+    let kept = three.snapshots(C);
+    assert_eq!((three.held_for(C, &kept[0]), three.held_for(C, &kept[1])), (vec![A], vec![B]));
+    three.nodes[A].recover(&three.volume, &*three.peers[A][C]).expect("recovered");
+    three.push_little(C, A);
+    assert_eq!(three.snapshots(A), three.snapshots(B));
+    assert_eq!(three.snapshots(C), three.snapshots(B));
+}
