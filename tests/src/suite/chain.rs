@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use zfsvol_core::embedded::{Embedded, Release};
 use zfsvol_core::name::EntityName;
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::stream::{Record, ResumeToken, SendFlags, StreamReader};
-use zfsvol_core::zfs::{Create, Key, KeyChange, MountOptions, ReceiveOptions, SendOptions};
+use zfsvol_core::stream::{ObjectType, Record, ResumeToken, SendFlags, StreamReader};
+use zfsvol_core::zfs::{
+    Account, Create, Key, KeyChange, MountOptions, Owner, OwnerKind, Quota, ReceiveOptions,
+    SendOptions,
+};
 use zfsvol_core::{Bytes, DatasetName, ErrorKind, SnapshotName, Zfs};
 
 use crate::{Case, Need, World, case, command, volume};
@@ -30,6 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(Need::RealModule)
             .needs(Need::Root),
         case(a_file_system_goes_there_and_back).needs(Need::RealModule).needs(Need::Root),
+        case(quotas_of_owners_go_there_and_back),
+        case(quotas_of_more_owners_than_fit_into_a_block_are_read_where_they_come),
         case(an_encrypted_volume_goes_there_and_back_as_it_is),
         case(an_encrypted_volume_made_in_process_is_opened_and_written_here_and_comes_back),
         case(an_encrypted_volume_is_opened_and_written_in_process_and_comes_back),
@@ -412,6 +417,114 @@ fn a_file_system_goes_there_and_back(world: &World) {
     sent.receive_into(receive).expect("a transfer").wait().expect("received");
     zfs.mount(&back, &MountOptions::default()).expect("mounted");
     assert_eq!(tree(&path), second);
+}
+
+/// The objects of a stream in which the quotas of owners are (`DMU_OT_USERGROUP_QUOTA`), and where it writes to them.
+fn quota_objects(stream: &[u8]) -> Vec<String> {
+    let mut reader = StreamReader::from_bytes(stream);
+    let mut found = Vec::new();
+    while let Some(frame) = reader.next_frame().expect("a stream") {
+        match frame.record {
+            Record::Object(object) if object.object_type == ObjectType(40) => {
+                found.push(frame.record.to_string());
+            }
+            Record::Write(write) if write.object_type == ObjectType(40) => {
+                found.push(format!("{} {} {}", write.object, write.offset, write.logical_bytes));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn quotas_of_owners_go_there_and_back(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let closed = set(&[("canmount", "off")]);
+    let (theirs, ours) = (here(world, "fs"), there("fs"));
+    let mut streams = Vec::new();
+    for (kernel, fs) in [(zfs, &theirs), (&other, &ours)] {
+        kernel.create_filesystem(fs, &closed).expect("a file system");
+        let set = |quotas: &[Quota]| kernel.set_quotas(fs, quotas).expect("set");
+        set(&[Quota::space(Owner::User(1000), Bytes::from_mib(5))]);
+        let one = volume::snapshot(kernel, fs, "one");
+        // One that is no quota makes an object all the same.
+        set(&[Quota::objects(Owner::Group(20), 0)]);
+        let many: Vec<Quota> = (0..40).map(|id| Quota::objects(Owner::User(id), 7)).collect();
+        set(&many);
+        let two = volume::snapshot(kernel, fs, "two");
+        set(&[Quota::space(Owner::User(1000), Bytes::ZERO)]);
+        let three = volume::snapshot(kernel, fs, "three");
+        let sent = [
+            stream(kernel, &one, &SendOptions::full()),
+            stream(kernel, &two, &SendOptions::since(one)),
+            stream(kernel, &three, &SendOptions::since(two)),
+            stream(kernel, &three, &SendOptions::full()),
+        ];
+        streams.push(sent.map(|sent| quota_objects(&sent)));
+    }
+    assert_eq!(streams[0], streams[1]);
+    assert!(streams[0].iter().all(|objects| !objects.is_empty()), "{streams:?}");
+
+    let far = |name| there("far").snapshot(name).expect("a name");
+    let back = |name| here(world, "back").snapshot(name).expect("a name");
+    for (from, source, to, copy) in [
+        (zfs, &theirs, &other, &far as &dyn Fn(&'static str) -> SnapshotName),
+        (&other, &ours, zfs, &back),
+    ] {
+        let options = ReceiveOptions::new().set(&closed);
+        let receive = to.receive(&copy("one"), &options).expect("a receive");
+        let sent = from.send(&at(source, "one"), &SendOptions::full()).expect("a send");
+        sent.receive_into(receive).expect("a transfer").wait().expect("received");
+        let since = |name| SendOptions::since(at(source, name));
+        transfer(from, &at(source, "two"), &since("one"), to, &copy("two"));
+        let user = to.userspace_of(&copy("one").dataset(), Owner::User(1000)).expect("read");
+        assert_eq!(user.quota, Some(Bytes::from_mib(5)));
+        transfer(from, &at(source, "three"), &since("two"), to, &copy("three"));
+        let of = |id| to.userspace_of(&copy("one").dataset(), Owner::User(id)).expect("read");
+        assert_eq!(
+            (of(1000).quota, of(0).object_quota, of(39).object_quota),
+            (None, Some(7), Some(7))
+        );
+        // It can be set where it came.
+        let quota = Quota::objects(Owner::User(39), 8);
+        to.set_quotas(&copy("one").dataset(), &[quota]).expect("set");
+        assert_eq!(of(39).object_quota, Some(8));
+    }
+}
+
+fn quotas_of_more_owners_than_fit_into_a_block_are_read_where_they_come(world: &World) {
+    let (zfs, other) = (world.zfs(), other(world));
+    let closed = set(&[("canmount", "off")]);
+    let (source, copy) = (there("fs"), here(world, "fs"));
+    other.create_filesystem(&source, &closed).expect("a file system");
+    let most = |id: u32| u64::from(id) * 3 + 1;
+    let quotas: Vec<Quota> =
+        (0..2500).map(|id| Quota::objects(Owner::Group(id), most(id))).collect();
+    other.set_quotas(&source, &quotas).expect("set");
+    let one = volume::snapshot(&other, &source, "one");
+    let options = ReceiveOptions::new().set(&closed);
+    let receive = zfs.receive(&at(&copy, "one"), &options).expect("a receive");
+    let sent = other.send(&one, &SendOptions::full()).expect("a send");
+    sent.receive_into(receive).expect("a transfer").wait().expect("received");
+    let mut found: Vec<(u32, u64)> = zfs
+        .accounts(&copy, OwnerKind::Group, Account::ObjectQuota)
+        .map(|entry| entry.map(|entry| (entry.owner.id(), entry.number)))
+        .collect::<Result<_, _>>()
+        .expect("read");
+    found.sort_unstable();
+    assert_eq!(found, (0..2500).map(|id| (id, most(id))).collect::<Vec<_>>());
+    for id in [0, 1, 77, 2499] {
+        let group = zfs.userspace_of(&copy, Owner::Group(id)).expect("read");
+        assert_eq!(group.object_quota, Some(most(id)));
+    }
+    // The module goes on with what it got: more names, and one less.
+    let more: Vec<Quota> = (2500..2800).map(|id| Quota::objects(Owner::Group(id), 5)).collect();
+    zfs.set_quotas(&copy, &more).expect("set");
+    zfs.set_quotas(&copy, &[Quota::objects(Owner::Group(77), 0)]).expect("set");
+    let two = volume::snapshot(zfs, &copy, "two");
+    transfer(zfs, &two, &SendOptions::since(at(&copy, "one")), &other, &at(&source, "two"));
+    let of = |id| other.userspace_of(&source, Owner::Group(id)).expect("read").object_quota;
+    assert_eq!((of(77), of(78), of(2799)), (None, Some(most(78)), Some(5)));
 }
 
 fn an_encrypted_volume_goes_there_and_back_as_it_is(world: &World) {

@@ -3,14 +3,15 @@
 use std::os::unix::fs::chown;
 use std::path::Path;
 
-use zfsvol_core::kernel::UnmountFlags;
+use zfsvol_core::kernel::{Errno, UnmountFlags};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{
-    Account, MountOptions, Owner, OwnerKind, OwnerSpace, Quota, ReceiveOptions, SendOptions,
+    Account, Create, Key, MountOptions, Owner, OwnerKind, OwnerSpace, Quota, ReceiveOptions,
+    SendOptions,
 };
 use zfsvol_core::{Bytes, DatasetName, ErrorKind};
 
-use crate::expect::{receive_all, send_all};
+use crate::expect::{plain, receive_all, send_all};
 use crate::{Case, Need, World, case, command};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -20,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(more_owners_than_one_call_brings_are_all_there),
         case(quotas_of_a_missing_file_system_are_not_found),
         case(a_zvol_has_no_owners),
+        case(what_is_encrypted_has_quotas_as_long_as_the_release_opens_it_with_its_key),
         case(what_owners_may_use_by_default_is_kept_and_inherited_when_made)
             .needs(Need::Since(2, 4)),
         case(the_space_of_owners_is_counted).needs(Need::RealModule).needs(Need::Root),
@@ -176,6 +178,30 @@ fn what_owners_may_use_by_default_is_kept_and_inherited_when_made(world: &World)
     receive_all(world, &copy, &closed, &stream).expect("received");
     assert_eq!(default(&copy.dataset(), "defaultuserquota"), 1 << 20);
     assert_eq!(default(&copy.dataset(), "defaultgroupquota"), 0);
+}
+
+/// 2.4 opens a file system that is not mounted without its key.
+fn what_is_encrypted_has_quotas_as_long_as_the_release_opens_it_with_its_key(world: &World) {
+    let zfs = world.zfs();
+    let fs = world.root().child("secret").expect("a name");
+    let key = Key::raw([7; 32]);
+    zfs.create(&fs, &Create::filesystem().properties(&plain()).key(key.clone())).expect("created");
+    let quota = [Quota::objects(Owner::User(1000), 7)];
+    let refused = || {
+        let set = zfs.set_quotas(&fs, &quota).expect_err("set");
+        let read = zfs.userspace_of(&fs, Owner::User(1000)).expect_err("read");
+        assert_eq!([set.errno(), read.errno()], [Some(Errno::EACCES); 2], "{set}, {read}");
+    };
+    if world.release() >= (2, 4) {
+        refused();
+        return;
+    }
+    zfs.set_quotas(&fs, &quota).expect("set");
+    zfs.unload_key(&fs).expect("unloaded");
+    refused();
+    zfs.load_key(&fs, &key).expect("loaded");
+    let user = zfs.userspace_of(&fs, Owner::User(1000)).expect("read");
+    assert_eq!(user.object_quota, Some(7));
 }
 
 fn a_zvol_has_no_owners(world: &World) {

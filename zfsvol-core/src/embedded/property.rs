@@ -355,10 +355,7 @@ fn set_special(
         "version" => set_version(pool, dataset, number)?,
         name if DEFAULT_QUOTAS.contains(&name) => set_default_quota(pool, dataset, name, number)?,
         "longname" if source != PropSource::Received => {
-            let id = pool.hold(dataset)?;
-            if !pool.dataset(id)?.content.is_filesystem() {
-                return Err(Errno::EINVAL);
-            }
+            quota::hold_filesystem(pool, dataset)?;
             if !pool.features.has("longname") {
                 return Err(Errno::ENOTSUP);
             }
@@ -475,11 +472,7 @@ fn set_volsize(pool: &mut Pool, dataset: &str, bytes: u64) -> Result<()> {
 
 /// `zfs_set_version`.
 fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
-    let id = pool.hold(dataset)?;
-    let dir = pool.dataset(id)?.dir;
-    if !pool.is_key_loaded(dir)? {
-        return Err(Errno::EACCES);
-    }
+    let id = quota::hold_filesystem(pool, dataset)?;
     let zpl = pool.dataset_mut(id)?.content.zpl.as_mut().ok_or(Errno::EINVAL)?;
     if !(zpl.version..=ZPL_VERSION).contains(&version) {
         return Err(Errno::EINVAL);
@@ -487,16 +480,18 @@ fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
     zpl.version = version;
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
-    pool.dataset_mut(id)?.content.objset.set_master_node("VERSION", version, &mut txn)?;
+    pool.dataset_mut(id)?.content.objset.set_master_node("VERSION", Some(version), &mut txn)?;
     pool.account(id, &txn.finish())
 }
 
-/// `zfs_set_default_quota`.
+/// OpenZFS 2.4 `module/os/linux/zfs/zfs_vfsops.c`, zfs_set_default_quota.
 fn set_default_quota(pool: &mut Pool, dataset: &str, name: &str, value: u64) -> Result<()> {
     let id = quota::hold_filesystem(pool, dataset)?;
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
-    pool.dataset_mut(id)?.content.objset.set_default_quota(name, value, &mut txn)?;
+    // Nothing is kept of 0.
+    let value = Some(value).filter(|value| *value != 0);
+    pool.dataset_mut(id)?.content.objset.set_master_node(name, value, &mut txn)?;
     pool.account(id, &txn.finish())
 }
 

@@ -1,22 +1,28 @@
-//! Quotas of users, groups and projects: OpenZFS 2.3 `module/zfs/zfs_quota.c`. They are kept in the file system and its snapshots.
+//! Quotas of users, groups and projects: OpenZFS 2.3 `module/zfs/zfs_quota.c`.
 //!
-//! What owners take is counted as nothing: nobody writes files here.
+//! Each kind is an object of the file system, a ZAP that is made when the first one is set and stays when the last one is gone: so snapshots have
+//! them, and streams. What owners take is counted as nothing, since nobody writes files here; and owners of a domain, which another system may
+//! have given a quota, are kept and not told.
 
 use std::collections::BTreeMap;
 
+use super::data::{DatasetKey, Objset};
 use super::engine::{Id, Pool, Result, State};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::Value;
-
-/// The quotas of a file system: by kind (`zfs_userquota_prop_t`) and number.
-pub(super) type OwnerQuotas = BTreeMap<(u64, u32), u64>;
+use crate::stream::ObjectType;
 
 /// How many kinds of accounts there are (`ZFS_NUM_USERQUOTA_PROPS`): used and quota of users, groups; the same of files; of projects.
 const KINDS: u64 = 12;
-/// The kinds that are quotas: every other one.
-const fn is_quota(kind: u64) -> bool {
-    kind % 2 == 1
-}
+/// The kinds that are quotas, and under which name a file system says which object has them (`zfs_userquota_prop_prefixes`).
+const QUOTAS: [(u64, &str); 6] = [
+    (1, "userquota@"),
+    (3, "groupquota@"),
+    (5, "userobjquota@"),
+    (7, "groupobjquota@"),
+    (9, "projectquota@"),
+    (11, "projectobjquota@"),
+];
 /// What those who are told to use something may use, if they have no quota of their own: `zfs_usedquota_prop_to_default`.
 const DEFAULTS: [(u64, &str); 6] = [
     (0, "defaultuserquota"),
@@ -30,22 +36,42 @@ const DEFAULTS: [(u64, &str); 6] = [
 const PROJECTS_FROM: u64 = 8;
 /// Projects have numbers up to here (`ZFS_INVALID_PROJID` is all ones).
 const PROJECT_NONE: u64 = u32::MAX as u64;
+/// File systems older than this have no quotas of owners: `ZPL_VERSION_USERSPACE`.
+const VERSION_MIN: u64 = 4;
 /// A domain's name in an account (`zfs_useracct_t`).
 const DOMAIN_BYTES: usize = 256;
 /// One account: domain, number, padding, value.
 const ACCOUNT_BYTES: usize = DOMAIN_BYTES + 16;
 
 /// The file system that is asked about: `zfsvfs_hold`.
+///
+/// # Errors
+/// `EINVAL` for what is none, `EACCES` without its key; `EBUSY` up to 2.3 for what is half received. 2.4 opens it without its key even where that is
+/// loaded, and so refuses all that is encrypted with `EACCES`, as long as it is not mounted; where nothing is received yet, it finds nothing
+/// (OpenZFS 2.4.4 `module/os/linux/zfs/zfs_vfsops.c`, zfsvfs_create_hold).
 pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
     let id = pool.hold(name)?;
     let dataset = pool.dataset(id)?;
-    if !dataset.content.is_filesystem() {
-        return Err(Errno::EINVAL);
+    let content = &dataset.content;
+    let is_filesystem = if content.is_filesystem() { Ok(id) } else { Err(Errno::EINVAL) };
+    if pool.env.release >= (2, 4) {
+        is_filesystem?;
+        // A file system that is held is mounted.
+        if pool.dir(dataset.dir)?.crypt.is_some() && dataset.long_holds == 0 {
+            return Err(Errno::EACCES);
+        }
+        if !pool.is_key_loaded(dataset.dir)? {
+            return Err(Errno::EACCES);
+        }
+        return content.objset.master_node("ROOT").map(|_| id).ok_or(Errno::ENOENT);
     }
     if !pool.is_key_loaded(dataset.dir)? {
         return Err(Errno::EACCES);
     }
-    Ok(id)
+    if dataset.inconsistent {
+        return Err(Errno::EBUSY);
+    }
+    is_filesystem
 }
 
 fn check_kind(pool: &Pool, kind: u64, number: u64) -> Result<()> {
@@ -72,18 +98,45 @@ pub(super) fn set(pool: &mut Pool, dataset: &str, property: &str, value: &Value)
     let [kind, number, quota] = *numbers.as_slice() else { return Err(Errno::EINVAL) };
     let (_, domain) = property.split_once('-').ok_or(Errno::EINVAL)?;
     let id = hold_filesystem(pool, dataset)?;
-    if !is_quota(kind) || !domain.is_empty() {
-        return Err(Errno::EINVAL);
+    if pool.dataset(id)?.content.zpl.is_some_and(|zpl| zpl.version < VERSION_MIN) {
+        return Err(Errno::ENOTSUP);
     }
+    let name = object_name(kind).filter(|_| domain.is_empty()).ok_or(Errno::EINVAL)?;
     check_kind(pool, kind, number)?;
     let number = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
-    pool.begin();
-    let quotas = std::sync::Arc::make_mut(&mut pool.dataset_mut(id)?.content.quotas);
-    match quota {
-        0 => quotas.remove(&(kind, number)),
-        _ => quotas.insert((kind, number), quota),
+    let tx = pool.begin();
+    let mut txn = pool.txn(id, tx.txg)?;
+    let salt = pool.env.guid();
+    let objset = &mut pool.dataset_mut(id)?.content.objset;
+    let object = match objset.master_node(name) {
+        Some(object) => object,
+        None => {
+            let object = objset.make_zap(ObjectType::OWNER_QUOTA, salt, &mut txn)?;
+            objset.set_master_node(name, Some(object), &mut txn)?;
+            object
+        }
     };
-    Ok(())
+    let quota = Some(quota).filter(|quota| *quota != 0);
+    objset.set_zap(object, &format!("{number:x}"), quota, &mut txn)?;
+    pool.account(id, &txn.finish())
+}
+
+fn object_name(kind: u64) -> Option<&'static str> {
+    QUOTAS.iter().find(|(of, _)| *of == kind).map(|(_, name)| *name)
+}
+
+/// The quotas of one kind by the numbers of owners.
+fn quotas(objset: &Objset, kind: u64, key: Option<&DatasetKey>) -> Result<BTreeMap<u32, u64>> {
+    let Some(object) = object_name(kind).and_then(|name| objset.master_node(name)) else {
+        return Ok(BTreeMap::new());
+    };
+    let number = |name: &str| u32::from_str_radix(name, 16).ok();
+    let all = match objset.zap(object, key) {
+        // A stream may speak of an object that it does not bring.
+        Err(Errno::ENOENT) => return Ok(BTreeMap::new()),
+        all => all?,
+    };
+    Ok(all.iter().filter_map(|(name, quota)| Some((number(name)?, *quota))).collect())
 }
 
 /// `zfs_ioc_userspace_one`: the number of an owner is in `guid`, the answer in `cookie`.
@@ -95,8 +148,15 @@ pub(super) fn one(state: &State, cmd: &mut Cmd) -> Result<()> {
     let id = hold_filesystem(pool, &cmd.name)?;
     check_kind(pool, cmd.objset_type, cmd.guid)?;
     let number = u32::try_from(cmd.guid).map_err(|_| Errno::EINVAL)?;
-    let quotas = &pool.dataset(id)?.content.quotas;
-    cmd.cookie = quotas.get(&(cmd.objset_type, number)).copied().unwrap_or(0);
+    let dataset = pool.dataset(id)?;
+    let key = pool.data_key(dataset.dir)?;
+    let objset = &dataset.content.objset;
+    let object = object_name(cmd.objset_type).and_then(|name| objset.master_node(name));
+    let name = format!("{number:x}");
+    cmd.cookie = match object.map(|object| objset.zap_number(object, &name, key.as_deref())) {
+        None | Some(Err(Errno::ENOENT)) => 0,
+        Some(found) => found?.unwrap_or(0),
+    };
     Ok(())
 }
 
@@ -111,16 +171,17 @@ pub(super) fn many(state: &State, cmd: &mut Cmd) -> Result<()> {
     if (PROJECTS_FROM..KINDS).contains(&kind) {
         check_kind(pool, kind, 0)?;
     }
-    let content = &pool.dataset(id)?.content;
+    let dataset = pool.dataset(id)?;
+    let content = &dataset.content;
     if pool.env.release >= (2, 4) {
         let default = DEFAULTS.iter().find(|(used, _)| *used == kind);
         cmd.guid = default.and_then(|(_, name)| content.objset.master_node(name)).unwrap_or(0);
     }
     let mut bytes = Vec::new();
-    let quotas = &content.quotas;
+    let key = pool.data_key(dataset.dir)?;
+    let quotas = quotas(&content.objset, kind, key.as_deref())?;
     let first = u32::try_from(cmd.cookie).ok();
-    let rest = first.into_iter().flat_map(|first| quotas.range((kind, first)..=(kind, u32::MAX)));
-    for ((_, number), quota) in rest {
+    for (number, quota) in first.into_iter().flat_map(|first| quotas.range(first..)) {
         if bytes.len() + ACCOUNT_BYTES > cmd.reply_max {
             break;
         }

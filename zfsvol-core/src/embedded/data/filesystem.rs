@@ -2,7 +2,7 @@
 //! `module/os/linux/zfs/zfs_znode_os.c`, `zfs_create_fs`; `module/zfs/sa.c`, `sa_setup`.
 
 use super::zap::{FAT_BLOCK_BYTES, FatEntry, fat, micro};
-use super::{Delta, Dnode, INDIRECT_SHIFT, Objset, ObjsetType, Txn, zap};
+use super::{Delta, Dnode, INDIRECT_SHIFT, Objset, ObjsetType, Txn};
 use crate::kernel::Errno;
 use crate::stream::ObjectType;
 
@@ -170,45 +170,23 @@ fn add_root(objset: &mut Objset, of: &FileSystem, salt: u64, txn: &mut Txn) -> R
 }
 
 impl Objset {
-    /// What a file system says of itself: `VERSION`, `normalization`, `utf8only`, `casesensitivity`. `None` for what it does not say, and
-    /// where it is encrypted.
+    /// What a file system says of itself: `VERSION`, `normalization`, `utf8only`, `casesensitivity`, one of [`DEFAULT_QUOTAS`], which object
+    /// has the quotas of owners (`userquota@`). `None` for what it does not say.
     #[must_use]
     pub fn master_node(&self, name: &str) -> Option<u64> {
-        zap::lookup(&self.read_block(MASTER_NODE, 0).ok()?, name)
+        self.zap_number(MASTER_NODE, name, None).ok()?
     }
 
-    /// Changes what a file system says of itself, as `zfs upgrade` does its `VERSION`.
+    /// Changes what a file system says of itself, as `zfs upgrade` does its `VERSION`; it does not say it any more with `None`.
     ///
     /// # Errors
-    /// `ENOENT` when it has not said that before; as [`Objset::write`].
-    pub fn set_master_node(&mut self, name: &str, value: u64, txn: &mut Txn) -> Result<(), Errno> {
-        let mut block = self.read_block(MASTER_NODE, 0)?.into_owned();
-        zap::replace(&mut block, name, value).ok_or(Errno::ENOENT)?;
-        self.write(MASTER_NODE, 0, &block, txn)
-    }
-
-    /// Sets one of [`DEFAULT_QUOTAS`]; nothing is kept of 0. OpenZFS 2.4 `module/os/linux/zfs/zfs_vfsops.c`, zfs_set_default_quota.
-    ///
-    /// # Errors
-    /// As [`Objset::write`].
-    pub fn set_default_quota(
+    /// As [`Objset::set_zap`].
+    pub fn set_master_node(
         &mut self,
         name: &str,
-        value: u64,
+        value: Option<u64>,
         txn: &mut Txn,
     ) -> Result<(), Errno> {
-        let before = self.read_block(MASTER_NODE, 0)?.into_owned();
-        let mut block = before.clone();
-        if value == 0 {
-            zap::remove(&mut block, name);
-        } else if zap::replace(&mut block, name, value).is_none() {
-            zap::insert(&mut block, name, value).ok_or(Errno::EINVAL)?;
-        }
-        if block.len() != before.len() {
-            let block_bytes = u32::try_from(block.len()).map_err(|_| Errno::EINVAL)?;
-            self.free_object(MASTER_NODE, txn)?;
-            self.claim(MASTER_NODE, Dnode::new(ObjectType::MASTER_NODE, block_bytes), txn)?;
-        }
-        self.write(MASTER_NODE, 0, &block, txn)
+        self.set_zap(MASTER_NODE, name, value, txn)
     }
 }

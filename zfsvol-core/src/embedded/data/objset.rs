@@ -261,6 +261,24 @@ impl Objset {
         found
     }
 
+    /// The number that a new object of one slot gets in a dataset that nobody has open: the lowest that is free behind the first indirect block of
+    /// dnodes that is less than a quarter full; `None` where there is none. OpenZFS 2.3 `module/zfs/dmu_object.c`, dmu_object_alloc_impl.
+    #[must_use]
+    pub fn next_number(&self) -> Option<u64> {
+        let span = SLOTS_PER_BLOCK << META_SHIFT;
+        let is_sparse = |start: &u64| self.objects_in(*start, start + span).len() as u64 * 4 < span;
+        let mut starts = (0..OBJECTS_END / span).map(|number| number * span);
+        let mut object = starts.find(is_sparse)?.max(1);
+        while object < OBJECTS_END {
+            match self.object(object) {
+                Err(Errno::ENOENT) => return Some(object),
+                Ok(dnode) => object += u64::from(dnode.slots.max(1)),
+                Err(_) => object += 1,
+            }
+        }
+        None
+    }
+
     /// How many objects there are.
     #[must_use]
     pub fn object_count(&self) -> u64 {

@@ -26,6 +26,8 @@ impl ObjectType {
     pub const MASTER_NODE: Self = Self(21);
     /// Files that are deleted and still open: `DMU_OT_UNLINKED_SET`.
     pub const DELETE_QUEUE: Self = Self(22);
+    /// What owners may use: `DMU_OT_USERGROUP_QUOTA`.
+    pub const OWNER_QUOTA: Self = Self(40);
     /// Where attributes are described: `DMU_OT_SA_MASTER_NODE`.
     pub const SA_MASTER_NODE: Self = Self(45);
     /// Which attributes there are: `DMU_OT_SA_ATTR_REGISTRATION`.

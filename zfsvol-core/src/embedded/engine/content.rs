@@ -1,13 +1,10 @@
 //! What is in a dataset, and how what is written to it is stored.
 
-use std::sync::Arc;
-
 use super::pool::Pool;
 use super::space::{Space, signed};
 use super::{Id, Result, Tx};
 use crate::embedded::data::filesystem::{self, FileSystem};
 use crate::embedded::data::{CHECKSUM_FLETCHER_4, Delta, Objset, ObjsetType, Policy, Txn, zvol};
-use crate::embedded::quota::OwnerQuotas;
 use crate::stream::Compression;
 
 /// The properties that are kept inside a file system and never change, but for the version.
@@ -28,8 +25,6 @@ pub(in crate::embedded) struct Content {
     pub(in crate::embedded) objset: Objset,
     /// Of a file system.
     pub(in crate::embedded) zpl: Option<Zpl>,
-    /// Of a file system.
-    pub(in crate::embedded) quotas: Arc<OwnerQuotas>,
 }
 
 impl Content {
@@ -51,7 +46,7 @@ impl Content {
             salt,
         };
         let (objset, delta) = filesystem::create(&of, txn);
-        (Self { objset, zpl: Some(zpl), quotas: Arc::default() }, delta)
+        (Self { objset, zpl: Some(zpl) }, delta)
     }
 
     /// What a stream brings, of a file system as far as it says what it is.
@@ -64,7 +59,7 @@ impl Content {
             casesensitivity: number("casesensitivity"),
         });
         let zpl = zpl.filter(|_| objset.objset_type() == ObjsetType::FileSystem);
-        Self { objset, zpl, quotas: Arc::default() }
+        Self { objset, zpl }
     }
 
     /// A zvol that nothing is written to.
@@ -75,7 +70,7 @@ impl Content {
         txn: Txn,
     ) -> (Self, Delta) {
         let (objset, delta) = zvol::create(volsize, block_bytes, salt, txn);
-        (Self { objset, zpl: None, quotas: Arc::default() }, delta)
+        (Self { objset, zpl: None }, delta)
     }
 
     /// `dmu_objset_type_t`.

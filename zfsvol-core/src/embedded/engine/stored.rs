@@ -317,18 +317,13 @@ pub(in crate::embedded) fn take_dataset(shelf: &Shelf, input: &mut Reader<'_>) -
 }
 
 fn put_content(content: &Content, keeper: &mut Keeper<'_>, out: &mut Writer) {
-    let Content { objset, zpl, quotas } = content;
+    let Content { objset, zpl } = content;
     put_objset(objset, keeper, out);
     out.option(*zpl, |out, zpl| {
         let Zpl { version, normalization, utf8only, casesensitivity } = zpl;
         for number in [version, normalization, utf8only, casesensitivity] {
             out.number(number);
         }
-    });
-    out.list(quotas.iter(), |out, ((kind, owner), quota)| {
-        out.number(*kind);
-        out.number(*owner);
-        out.number(*quota);
     });
 }
 
@@ -343,9 +338,6 @@ fn take_content(shelf: &Shelf, input: &mut Reader<'_>) -> Result<Content> {
                 casesensitivity: input.number()?,
             })
         })?,
-        quotas: Arc::new(
-            input.list(|input| Ok(((input.number()?, input.small()?), input.number()?)))?,
-        ),
     })
 }
 

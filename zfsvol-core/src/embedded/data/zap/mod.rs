@@ -1,11 +1,14 @@
 //! ZAPs: names with numbers, as zvols and file systems keep what they say of themselves.
 //!
 //! Those of one block are `mzap_phys_t`, OpenZFS 2.3 `include/sys/zap_impl.h`: a head of 64 bytes (type, salt, how names are normalized), then entries of 64 bytes
-//! (number, collision differentiator, name with its ending zero). Names with arrays take two blocks: [`fat`].
+//! (number, collision differentiator, name with its ending zero). Names with arrays, and many names, take more blocks: [`fat`].
 
 mod fat;
+mod object;
 
-pub use fat::{FAT_BLOCK_BYTES, FatEntry, fat};
+pub use fat::{FAT_BLOCK_BYTES, FatEntry, fat, fat_numbers};
+
+use std::collections::BTreeSet;
 
 /// Bytes of the head, and of an entry.
 const CHUNK_BYTES: usize = 64;
@@ -15,6 +18,9 @@ const BLOCK_STEP: usize = 512;
 
 /// What such a block begins with: `ZBT_MICRO`.
 const MICRO: u64 = (1 << 63) + 3;
+
+/// Where the collision differentiator is in an entry: names that are hashed alike have different ones.
+const COLLISION_AT: usize = 8;
 
 /// Where the name is in an entry.
 const NAME_AT: usize = 14;
@@ -77,22 +83,44 @@ pub fn insert(block: &mut Vec<u8>, name: &str, number: u64) -> Option<()> {
     if !block.chunks_exact(CHUNK_BYTES).skip(1).any(is_free) {
         block.resize(block.len() + BLOCK_STEP, 0);
     }
+    let collision = free_collision(block, name)?;
     let mut entries = block.chunks_exact_mut(CHUNK_BYTES).skip(1);
     let entry = entries.find(|chunk| is_free(chunk))?;
     *entry.first_chunk_mut()? = number.to_ne_bytes();
+    *entry.get_mut(COLLISION_AT..)?.first_chunk_mut()? = collision.to_ne_bytes();
     entry.get_mut(NAME_AT..)?.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
     Some(())
 }
 
 /// The entries of such a block.
 pub fn entries(block: &[u8]) -> impl Iterator<Item = (String, u64)> + '_ {
-    let mut chunks = block.chunks_exact(CHUNK_BYTES);
-    let is_micro = chunks.next().and_then(number) == Some(MICRO);
-    chunks.take(if is_micro { usize::MAX } else { 0 }).filter_map(|chunk| {
-        let name = chunk.get(NAME_AT..)?.split(|byte| *byte == 0).next()?;
-        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
-        Some((name.to_owned(), number(chunk)?))
-    })
+    let chunks = block.chunks_exact(CHUNK_BYTES).skip(1);
+    chunks
+        .take(if is_micro(block) { usize::MAX } else { 0 })
+        .filter_map(|chunk| Some((entry_name(chunk)?.to_owned(), number(chunk)?)))
+}
+
+fn is_micro(block: &[u8]) -> bool {
+    number(block) == Some(MICRO)
+}
+
+/// What tells a name from those that are hashed alike: OpenZFS 2.3 `module/zfs/zap_micro.c`, mze_find_unused_cd. Two that have the same are more than
+/// the module survives.
+fn free_collision(block: &[u8], name: &str) -> Option<u32> {
+    let salt = number(block.get(8..)?)?;
+    let hash = fat::hash(name, salt);
+    let taken: BTreeSet<u32> = block
+        .chunks_exact(CHUNK_BYTES)
+        .skip(1)
+        .filter(|chunk| entry_name(chunk).is_some_and(|other| fat::hash(other, salt) == hash))
+        .filter_map(|chunk| Some(u32::from_ne_bytes(*chunk.get(COLLISION_AT..)?.first_chunk()?)))
+        .collect();
+    (0..).find(|number| !taken.contains(number))
+}
+
+fn entry_name(chunk: &[u8]) -> Option<&str> {
+    let name = chunk.get(NAME_AT..)?.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
 fn entry_mut<'b>(block: &'b mut [u8], name: &str) -> Option<&'b mut [u8]> {
@@ -125,6 +153,25 @@ mod tests {
         insert(&mut block, "i", 9).unwrap();
         assert_eq!((names(&block).as_str(), block.len()), ("adcefghi", 1024));
         assert_eq!(insert(&mut block, &"x".repeat(NAME_BYTES), 1), None);
+    }
+
+    #[test]
+    fn names_that_are_hashed_alike_are_told_apart() {
+        // 28 bits count: among 100,000 names some are alike.
+        let mut seen = std::collections::BTreeMap::new();
+        let (one, other) = (1..100_000_u64)
+            .map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .find_map(|name| Some((seen.insert(fat::hash(&name, 9), name.clone())?, name)))
+            .unwrap();
+        let mut block = micro(&[("a", 1)], 9, 0).unwrap();
+        insert(&mut block, &one, 2).unwrap();
+        insert(&mut block, &other, 3).unwrap();
+        let collision = |entry: usize| block[64 * entry + COLLISION_AT];
+        assert_eq!((collision(1), collision(2), collision(3)), (0, 0, 1));
+        assert_eq!((lookup(&block, &one), lookup(&block, &other)), (Some(2), Some(3)));
+        remove(&mut block, &one);
+        insert(&mut block, &one, 4).unwrap();
+        assert_eq!(block[64 * 2 + COLLISION_AT], 0);
     }
 
     #[test]

@@ -191,3 +191,27 @@ fn exported_pools_and_checkpoints_are_there_when_it_is_opened_again() {
     let zfs = reopen(zfs);
     assert!(zfs.exists(&before).unwrap() && !zfs.exists(&after).unwrap());
 }
+
+#[test]
+fn quotas_of_owners_are_kept_also_where_they_are_encrypted() {
+    use crate::zfs::{Owner, Quota};
+    let directory = tempfile::tempdir().unwrap();
+    let zfs = open(directory.path());
+    let closed = PropertySet::new().with("canmount", "off").unwrap();
+    let (plain, secret): (DatasetName, DatasetName) =
+        ("tank/plain".parse().unwrap(), "tank/secret".parse().unwrap());
+    let key = Key::raw([7; 32]);
+    zfs.create_filesystem(&plain, &closed).unwrap();
+    zfs.create(&secret, &Create::filesystem().properties(&closed).key(key.clone())).unwrap();
+    let quota = [Quota::objects(Owner::User(1000), 7)];
+    for fs in [&plain, &secret] {
+        zfs.set_quotas(fs, &quota).unwrap();
+    }
+    drop(zfs);
+    let zfs = open(directory.path());
+    zfs.load_key(&secret, &key).unwrap();
+    for fs in [&plain, &secret] {
+        let found = zfs.userspace_of(fs, Owner::User(1000)).unwrap();
+        assert_eq!(found.object_quota, Some(7), "{fs}");
+    }
+}
