@@ -12,6 +12,7 @@ import (
 	"io"
 	"runtime/cgo"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -166,6 +167,16 @@ func zfsvolGoOpen(context unsafe.Pointer, begin *C.zfsvol_nvlist, writer *C.zfsv
 //export zfsvolGoVisit
 func zfsvolGoVisit(context unsafe.Pointer, file *C.zfsvol_nvlist) {
 	lent[func(cList)](context)(file)
+}
+
+//export zfsvolGoClock
+func zfsvolGoClock(context unsafe.Pointer) (nanoseconds C.uint64_t) {
+	defer func() {
+		if recover() != nil {
+			nanoseconds = C.uint64_t(time.Now().UnixNano())
+		}
+	}()
+	return C.uint64_t(max(lent[func() time.Time](context)().UnixNano(), 0))
 }
 
 // cut is at most so many bytes of a text, and no part of a character.

@@ -14,6 +14,7 @@ int32_t zfsvolGoBefore(void *context, zfsvol_call *call);
 void zfsvolGoAfter(void *context, zfsvol_call *call);
 bool zfsvolGoKeep(void *context, zfsvol_nvlist *record);
 int32_t zfsvolGoOpen(void *context, zfsvol_nvlist *begin, zfsvol_writer *writer);
+uint64_t zfsvolGoClock(void *context);
 void zfsvolGoVisit(void *context, zfsvol_nvlist *file);
 void zfsvolGoRelease(void *context);
 

@@ -2,6 +2,7 @@ package zfsvol
 
 import (
 	"context"
+	"syscall"
 	"testing"
 )
 
@@ -69,4 +70,30 @@ func TestSnapshotsAreCompared(t *testing.T) {
 	}
 	_, err := one.ObjectPath(1 << 40)
 	fails(t, err, ErrNotFound)
+}
+
+func TestChangeIsWhatTheLibrarySays(t *testing.T) {
+	change := changeOf(List{"kind": "renamed", "path": "/a", "detail": "/b", "file": "file", "object": uint64(7)})
+	same(t, change.Kind+change.Path+change.NewPath+change.File, "renamed/a/bfile")
+	same(t, change.Object == 7 && change.Links == 0, true)
+	same(t, changeOf(List{"kind": "links", "detail": int64(-2)}).Links, -2)
+
+	zfs := embedded(t)
+	one := written(t, zfs, "tank/a", 1<<20)
+	two := must(one.Dataset().TakeSnapshot("two"))(t)
+	for _, err := range one.DiffTo(t.Context(), two.Name()) {
+		fails(t, err, ErrWrongType)
+	}
+	same(t, must(two.WrittenSince(one.Name()))(t).Used, 0)
+	same(t, must(one.Dataset().WrittenSince(one.Name()))(t).Used, 0)
+	b := must(zfs.CreateFilesystem("tank/b", nil, nil))(t)
+	for _, err := range must(b.TakeSnapshot("s"))(t).DiffTo(t.Context(), "tank/b") {
+		// The kernel in this process has no files to take one for.
+		fails(t, err, syscall.ENOTSUP)
+	}
+	// The temporary snapshot is gone.
+	for name, err := range zfs.Names(ListOptions{Roots: []string{"tank/b"}, Kinds: Snapshots}) {
+		ok(t, err)
+		same(t, name, "tank/b@s")
+	}
 }

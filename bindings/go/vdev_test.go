@@ -294,6 +294,8 @@ func TestPoolIsExportedFoundAndImported(t *testing.T) {
 	same(t, must(lake.ZvolReservation(1<<30, 0, 0))(t), 1092616192)
 	_, err = zfs.Pool("none").ZvolReservation(1<<30, 0, 0)
 	fails(t, err, ErrNotFound)
+	used := importableOf(found, 0, List{"in_use": List{"kind": "last_used", "hostname": "other", "hostid": uint64(7)}})
+	same(t, *used.InUse, HostUse{Kind: "last_used", Hostname: "other", HostID: 7})
 	ok(t, found.Close())
 	_, err = one.Missing()
 	fails(t, err, ErrClosed)

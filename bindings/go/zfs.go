@@ -1,11 +1,14 @@
 package zfsvol
 
 /*
-#include <zfsvol.h>
+#include "callbacks.h"
 */
 import "C"
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+)
 
 // Zfs is OpenZFS, or a kernel in this process that answers as OpenZFS does: what operations are done with.
 //
@@ -51,6 +54,8 @@ type EmbeddedOptions struct {
 	// Has GUIDs follow from Seed, so that a program that does the same has the same.
 	Seeded bool
 	Seed   uint64
+	// What time it is, in place of the system's. Called from any goroutine, several at once. If it panics, that is the system's.
+	Clock func() time.Time
 }
 
 // OpenEmbedded opens a kernel in this process, made to measure. A pool whose name no pool can have, or that is too small, is left out.
@@ -69,6 +74,9 @@ func OpenEmbedded(options EmbeddedOptions) (*Zfs, error) {
 	o.pool_count = C.size_t(len(options.Pools))
 	for i, pool := range options.Pools {
 		unsafe.Slice(o.pools, len(options.Pools))[i] = C.zfsvol_embedded_pool{name: a.str(pool.Name), bytes: C.uint64_t(pool.Bytes)}
+	}
+	if options.Clock != nil {
+		o.clock, o.context, o.release_context = (*[0]byte)(C.zfsvolGoClock), lendGo(options.Clock), (*[0]byte)(C.zfsvolGoRelease)
 	}
 	return openZfs(func(out **C.zfsvol_zfs, e *cError) cStatus {
 		return C.zfsvol_zfs_open_embedded(&o, out, e)

@@ -142,3 +142,28 @@ func TestKindsAreErrorsOfTheStandardLibrary(t *testing.T) {
 	var kind Kind
 	same(t, errors.As(err, &kind) && kind == ErrNotFound, true)
 }
+
+func TestEmbeddedKernelHasAClock(t *testing.T) {
+	noon := time.Unix(1700000000, 0)
+	now := noon
+	zfs := must(OpenEmbedded(EmbeddedOptions{Pools: []EmbeddedPool{{Name: "pond", Bytes: 1 << 30}}, Clock: func() time.Time {
+		if now.IsZero() {
+			panic("no clock")
+		}
+		return now
+	}}))(t)
+	defer zfs.Close()
+	created := func(name string) time.Time {
+		made := must(zfs.CreateFilesystem(name, nil, nil))(t)
+		creation, _, err := made.Property("creation")
+		ok(t, err)
+		return time.Unix(int64(creation.Number), 0)
+	}
+	same(t, created("pond/a"), noon)
+	now = noon.Add(time.Hour)
+	same(t, created("pond/b"), now)
+	now = time.Time{}
+	same(t, created("pond/c").After(noon.Add(2*time.Hour)), true)
+	_, err := OpenEmbedded(EmbeddedOptions{Release: 1, Clock: time.Now})
+	fails(t, err, ErrUnknownNumber)
+}
