@@ -53,8 +53,6 @@ pub struct Plan {
     pub seed: u64,
     /// How many steps.
     pub steps: u64,
-    /// No step is begun after that time.
-    pub time: Duration,
     /// Prints each step before it is taken: the last one is to blame if the module does not survive it.
     pub tell: bool,
 }
@@ -66,12 +64,12 @@ pub fn run(world: &World, plan: Plan) -> (u64, Vec<String>) {
     let start = Instant::now();
     let (mut done, mut lap) = (0, 0);
     let mut seen: Vec<String> = Vec::new();
-    while done < plan.steps && start.elapsed() < plan.time && seen.len() < DIFFERENCES_MAX {
+    while done < plan.steps && seen.len() < DIFFERENCES_MAX {
         let mut generator = Generator::new(plan.seed, lap);
         let mut pair = lab.pair();
         let mut steps = Vec::new();
         let mut difference = None;
-        while difference.is_none() && done < plan.steps && start.elapsed() < plan.time {
+        while difference.is_none() && done < plan.steps {
             let step = generator.step();
             if plan.tell {
                 eprintln!("{step}");

@@ -53,6 +53,8 @@ pub(super) struct Target {
     pub(super) resumed: Option<(u64, (u64, u64))>,
     /// What came is kept when the rest does not.
     pub(super) resumable: bool,
+    /// Enough came for that: the fields of the record after the first, or all that before.
+    pub(super) worth_keeping: bool,
 }
 
 /// Checks everything, and makes the dataset that is received into.
@@ -211,7 +213,7 @@ fn heal(
     }
     let (guid, is_new, heal) = (pool.guid, false, true);
     let (from, resumed, resumable) = (None, None, false);
-    Ok(Target { pool: guid, dataset, is_new, heal, from, resumed, resumable })
+    Ok(Target { pool: guid, dataset, is_new, heal, from, resumed, resumable, worth_keeping: false })
 }
 
 /// The snapshot an increment starts from, if the dataset has it and was not changed since.
@@ -373,7 +375,16 @@ fn start(
         }));
     }
     let (resumed, resumable, heal) = (None, request.resumable, false);
-    Ok(Target { pool: pool.guid, dataset: id, is_new, heal, from, resumed, resumable })
+    Ok(Target {
+        pool: pool.guid,
+        dataset: id,
+        is_new,
+        heal,
+        from,
+        resumed,
+        resumable,
+        worth_keeping: false,
+    })
 }
 
 /// Goes on with a receive that was interrupted.
@@ -430,5 +441,6 @@ fn resume(pool: &mut Pool, request: &Request<'_>) -> Result<Target> {
         from,
         resumed,
         resumable: request.resumable,
+        worth_keeping: true,
     })
 }

@@ -125,7 +125,10 @@ pub(super) fn clean_up(state: &mut State, target: &Target) -> Result<()> {
     // Of a raw stream there is nothing before the first object.
     let objset = &found.content.objset;
     let has_something = objset.birth() > 0 || objset.portable_mac().is_none();
-    let keep = target.resumable && found.transfer.resume.is_some() && has_something;
+    let keep = target.resumable
+        && target.worth_keeping
+        && found.transfer.resume.is_some()
+        && has_something;
     let pool = pool_mut(state, target)?;
     let dataset = pool.dataset_mut(target.dataset)?;
     dataset.long_holds = dataset.long_holds.saturating_sub(1);

@@ -19,6 +19,10 @@ use crate::stream::{
 /// The most that may follow the begin record, whatever `zfs receive` takes.
 const LIST_BYTES_MAX: u32 = 1 << 28;
 
+/// The first release that reads the fields of the record after the first only where a list comes between them, before it looks at
+/// anything: OpenZFS 2.1 `module/zfs/dmu_recv.c`, dmu_recv_begin always does.
+const FIRST_THAT_WAITS: (u32, u32) = (2, 2);
+
 /// What a request to receive says.
 pub(super) struct Request<'a> {
     /// The dataset to receive into.
@@ -105,7 +109,8 @@ fn receive_from(
 ) -> Result<()> {
     let (begin, order) = begin_of(record)?;
     let mut came = record.to_vec();
-    let list = read_list(&begin, stream, &mut came)?;
+    let release = shared.read().env.release;
+    let list = read_list(&begin, release, stream, &mut came)?;
     let request = Request {
         dataset,
         snapshot,
@@ -119,12 +124,13 @@ fn receive_from(
     };
     let mut local = input.get_list("localprops").cloned();
     let hidden = input.get_list("hidden_args");
-    let target = shared.change(|state| begin::begin(state, &request, local.as_mut(), hidden))?;
+    let mut target =
+        shared.change(|state| begin::begin(state, &request, local.as_mut(), hidden))?;
     let received = input.get_list("props");
     let saved = properties::before(&shared.read(), &request, &target, received);
     let delayed =
         properties::set(&mut shared.write(), &request, &target, received, local.as_ref(), answer);
-    let outcome = stream::receive(shared, &request, &target, &came, stream);
+    let outcome = stream::receive(shared, &request, &mut target, &came, stream);
     finish_or_undo(shared, &request, &target, outcome, delayed, answer).inspect_err(|_| {
         let mut state = shared.write();
         properties::restore(&mut state, &request, saved);
@@ -172,37 +178,42 @@ fn begin_of(record: &[u8; RECORD_BYTES]) -> Result<(Begin, ByteOrder)> {
     Err(Errno::EINVAL)
 }
 
-/// Reads the list that follows the begin record; what was read is added to `came`.
-fn read_list(begin: &Begin, stream: &mut Counted, came: &mut Vec<u8>) -> Result<NvList> {
+/// Reads the list that follows the begin record, and the fields of the record after it where the module does so already here; what was read is
+/// added to `came`.
+fn read_list(
+    begin: &Begin,
+    release: (u32, u32),
+    stream: &mut Counted,
+    came: &mut Vec<u8>,
+) -> Result<NvList> {
     if begin.payload_bytes > LIST_BYTES_MAX {
         return Err(Errno::E2BIG);
     }
-    if begin.payload_bytes == 0 {
+    if begin.payload_bytes == 0 && release >= FIRST_THAT_WAITS {
         return Ok(NvList::new());
     }
     let start = came.len();
-    let length = u64::from(begin.payload_bytes);
-    let read = stream.take(length).read_to_end(came);
-    let read = read.map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))?;
-    if (read as u64) < length {
-        return Err(Errno::ZFS_ERR_STREAM_TRUNCATED);
-    }
+    read_exactly(stream, begin.payload_bytes as usize, came)?;
     let mut next = Vec::with_capacity(RECORD_BYTES);
-    let read = stream.take(RECORD_BYTES as u64).read_to_end(&mut next);
-    read.map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))?;
-    // With a list the module reads the fields of the next record too, before it looks at anything.
+    read_exactly(stream, RECORD_BYTES, &mut next)?;
     check_next(came, &next)?;
-    let payload = came.get(start..).unwrap_or_default();
-    let list = NvList::from_bytes(payload).map_err(|_| Errno::EINVAL);
+    let payload = came.get(start..).filter(|payload| !payload.is_empty());
+    let list = payload.map_or_else(|| Ok(NvList::new()), NvList::from_bytes);
     came.extend_from_slice(&next);
-    list
+    list.map_err(|_| Errno::EINVAL)
 }
 
-/// `receive_read_payload_and_next_header`: whether the record after the first is there, and what came before it is sound.
-fn check_next(came: &[u8], next: &[u8]) -> Result<()> {
-    if next.len() < RECORD_BYTES {
-        return Err(Errno::ZFS_ERR_STREAM_TRUNCATED);
+/// Reads so many bytes; a stream that ends before is cut off.
+fn read_exactly(stream: &mut Counted, length: usize, to: &mut Vec<u8>) -> Result<()> {
+    let read = stream.take(length as u64).read_to_end(to);
+    match read.map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))? {
+        read if read < length => Err(Errno::ZFS_ERR_STREAM_TRUNCATED),
+        _ => Ok(()),
     }
+}
+
+/// `receive_read_payload_and_next_header`: whether what came is sound as far as the fields of the second record tell.
+fn check_next(came: &[u8], next: &[u8]) -> Result<()> {
     let both = [came, next].concat();
     let mut reader = StreamReader::from_bytes(&both);
     let is_damaged = |error: &StreamError| matches!(error.problem(), Problem::Checksum { .. });

@@ -26,7 +26,7 @@ pub(super) struct Arrived {
 pub(super) fn receive(
     shared: &Shared,
     request: &Request<'_>,
-    target: &Target,
+    target: &mut Target,
     came: &[u8],
     input: &mut impl Read,
 ) -> Result<Arrived> {
@@ -39,6 +39,7 @@ pub(super) fn receive(
     }
     let mut reader = StreamReader::new(Cursor::new(came).chain(input)).stop_at_end();
     let mut batch = Batch::new(shared, request, target)?;
+    let (mut worth_keeping, mut begun) = (target.worth_keeping, false);
     let mut last: Option<(Record, u64)> = None;
     let mut payload = Vec::new();
     let outcome = (|| {
@@ -48,6 +49,8 @@ pub(super) fn receive(
                 Ok(_) => true,
                 Err(error) => proves_the_last(error.problem()),
             };
+            worth_keeping |= begun && proven;
+            begun = true;
             // The module takes a record when it has the next one's fields, whose checksum is of all before.
             if let Some((record, end)) = last.take().filter(|_| proven) {
                 batch.apply(&record, &payload, end)?;
@@ -65,13 +68,10 @@ pub(super) fn receive(
         }
         Ok(())
     })();
-    if target.heal {
-        outcome?;
-    } else {
-        // What came before an error is kept, whether it will be of use or not.
-        let kept = batch.commit();
-        outcome.and(kept)?;
-    }
+    // What came before an error is kept, whether it will be of use or not.
+    let kept = if target.heal { Ok(()) } else { batch.commit() };
+    target.worth_keeping = worth_keeping;
+    outcome.and(kept)?;
     Ok(Arrived { keys })
 }
 
