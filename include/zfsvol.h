@@ -2442,7 +2442,7 @@ zfsvol_status zfsvol_clone_create(const zfsvol_zfs *zfs,
 /**
  * Makes a clone the owner of the snapshots it shares with what it is a clone of, which becomes a clone of it. Issues `ZFS_IOC_PROMOTE`.
  *
- * Fails with `NOT_FOUND`, `INVALID` (it is no clone), `EXISTS` (both have a snapshot of one name), `DENIED`.
+ * Fails with `NOT_FOUND`, `WRONG_TYPE` (it is no clone), `EXISTS` (both have a snapshot of one name), `DENIED`.
  */
 zfsvol_status zfsvol_dataset_promote(const zfsvol_zfs *zfs,
                                      zfsvol_str name,
@@ -3652,9 +3652,11 @@ zfsvol_status zfsvol_pool_reopen(const zfsvol_zfs *zfs,
                                  zfsvol_error **error);
 
 /**
- * Takes a checkpoint of a pool. Issues `ZFS_IOC_POOL_CHECKPOINT`. Fails with `EXISTS`, `IN_PROGRESS`.
+ * Takes a checkpoint of a pool. Issues `ZFS_IOC_POOL_CHECKPOINT`. Fails with `IN_PROGRESS` (there is one, or one is being discarded).
  */
-zfsvol_status zfsvol_pool_checkpoint(const zfsvol_zfs *zfs, zfsvol_str pool, zfsvol_error **error);
+zfsvol_status zfsvol_pool_checkpoint(const zfsvol_zfs *zfs,
+                                     zfsvol_str pool,
+                                     zfsvol_error **error);
 
 /**
  * Discards the checkpoint of a pool. Issues `ZFS_IOC_POOL_DISCARD_CHECKPOINT`. Fails with `NOT_FOUND`, `IN_PROGRESS`.

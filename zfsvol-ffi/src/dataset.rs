@@ -99,7 +99,7 @@ pub unsafe extern "C" fn zfsvol_clone_create(
 
 /// Makes a clone the owner of the snapshots it shares with what it is a clone of, which becomes a clone of it. Issues `ZFS_IOC_PROMOTE`.
 ///
-/// Fails with `NOT_FOUND`, `INVALID` (it is no clone), `EXISTS` (both have a snapshot of one name), `DENIED`.
+/// Fails with `NOT_FOUND`, `WRONG_TYPE` (it is no clone), `EXISTS` (both have a snapshot of one name), `DENIED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_dataset_promote(
     zfs: *const zfsvol_zfs,

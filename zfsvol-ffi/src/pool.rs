@@ -148,7 +148,7 @@ pub unsafe extern "C" fn zfsvol_pool_reopen(
     boundary!(error, |caller| caller.get(zfs)?.reopen_pool(&caller.name(pool)?, restart_scrub)?)
 }
 
-/// Takes a checkpoint of a pool. Issues `ZFS_IOC_POOL_CHECKPOINT`. Fails with `EXISTS`, `IN_PROGRESS`.
+/// Takes a checkpoint of a pool. Issues `ZFS_IOC_POOL_CHECKPOINT`. Fails with `IN_PROGRESS` (there is one, or one is being discarded).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_pool_checkpoint(
     zfs: *const zfsvol_zfs,

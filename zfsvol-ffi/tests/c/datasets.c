@@ -83,6 +83,7 @@ static void datasets(zfsvol_zfs *zfs) {
     FAILS(zfsvol_dataset_destroy(zfs, ZFSVOL_STR("tank/a"), &error), ZFSVOL_STATUS_BUSY);
     OK(zfsvol_dataset_promote(zfs, ZFSVOL_STR("tank/c"), &error));
     CHECK(exists(zfs, "tank/c@1") && !exists(zfs, "tank/a@1"));
+    FAILS(zfsvol_dataset_promote(zfs, ZFSVOL_STR("tank/c"), &error), ZFSVOL_STATUS_WRONG_TYPE);
     OK(zfsvol_dataset_rename(zfs, ZFSVOL_STR("tank/c"), ZFSVOL_STR("tank/d"), &error));
     OK(zfsvol_dataset_rollback(zfs, ZFSVOL_STR("tank/d"), &name, &error));
     CHECK(strcmp(name.ptr, "tank/d@1") == 0);

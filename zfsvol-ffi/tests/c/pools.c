@@ -54,6 +54,7 @@ static void activities(zfsvol_zfs *zfs) {
     OK(zfsvol_pool_sync(zfs, tank, true, &error));
     OK(zfsvol_pool_reopen(zfs, tank, false, &error));
     OK(zfsvol_pool_checkpoint(zfs, tank, &error));
+    FAILS(zfsvol_pool_checkpoint(zfs, tank, &error), ZFSVOL_STATUS_IN_PROGRESS);
     OK(zfsvol_pool_discard_checkpoint(zfs, tank, &error));
     for (at = 0; at < sizeof(scrubs) / sizeof(scrubs[0]); at++) {
         /* Whether there is anything to pause is not what is tested. */
