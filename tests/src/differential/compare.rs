@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use zfsvol_core::kernel::{Cmd, Errno, Ioc};
 use zfsvol_core::nvlist::{NvList, Value};
-use zfsvol_core::stream::ResumeToken;
+use zfsvol_core::stream::{ResumeToken, SendFlags};
 
 use super::side::{REPLY_BYTES, Side};
 
@@ -200,13 +200,16 @@ impl Walk<'_> {
             ("receive_resume_token", Some(Value::String(token))) => {
                 let token: ResumeToken = token.to_string_lossy().parse().expect("a token");
                 let guid = self.guid(token.to_guid.get());
+                // How much came says how well each compresses what it sends: not compared, as in streams.
+                let packed = token.flags.intersects(SendFlags::COMPRESS | SendFlags::EMBED);
+                let bytes = if packed { "some".to_owned() } else { token.bytes.to_string() };
                 format!(
                     "{} {guid} since {} {}:{} after {} {:?}",
                     token.to_name,
                     token.from_guid.is_some(),
                     token.object,
                     token.offset,
-                    token.bytes,
+                    bytes,
                     token.flags
                 )
             }

@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(promote_of_what_is_no_clone_is_refused),
         case(rename_moves_a_dataset_with_its_tree),
         case(rename_refuses_what_it_cannot_do),
+        case(only_a_rename_that_is_done_begins_to_count_what_is_below),
         case(a_snapshot_is_renamed_alone_and_recursively),
         case(destroy_removes_and_then_finds_nothing),
         case(destroy_names_children_and_snapshots),
@@ -171,6 +172,27 @@ fn rename_moves_a_dataset_with_its_tree(world: &World) {
     assert!(!zfs.exists(&from).unwrap());
     assert!(zfs.exists(&to.child("child").unwrap()).unwrap());
     assert!(zfs.exists(&to.snapshot("s").unwrap()).unwrap());
+}
+
+fn only_a_rename_that_is_done_begins_to_count_what_is_below(world: &World) {
+    let zfs = world.zfs();
+    let pool = world.new_pool("counted", Bytes::from_mib(256)).root();
+    let child = |name: &str| pool.child(name).unwrap();
+    let (a, b, c) = (child("a"), child("b"), child("c"));
+    let closed = plain().with("canmount", "off").unwrap();
+    zfs.create_filesystem(&a, &closed).unwrap();
+    // The first limit of the pool: from now on what is made or moved is counted.
+    zfs.create_filesystem(&b, &closed.clone().with("snapshot_limit", "5").unwrap()).unwrap();
+    let count = |of: &DatasetName| {
+        let found = zfs.property(of, "filesystem_count").unwrap();
+        found.and_then(|found| found.value.as_number()).filter(|count| *count != u64::MAX)
+    };
+    assert_eq!((count(&a), count(&b)), (None, Some(0)));
+    zfs.rename(&a, &a.child("a").unwrap()).unwrap_err();
+    zfs.rename(&pool, &child("d")).unwrap_err();
+    assert_eq!((count(&a), count(&pool)), (None, None));
+    zfs.rename(&a, &c).unwrap();
+    assert_eq!((count(&c), count(&pool)), (Some(0), None));
 }
 
 fn rename_refuses_what_it_cannot_do(world: &World) {

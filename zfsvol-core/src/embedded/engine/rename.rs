@@ -28,9 +28,6 @@ impl Pool {
         }
         self.check_parent(parent)?;
         self.check_names_below(dir, from, to)?;
-        if self.features.is_active("filesystem_limits") {
-            self.count_from(dir)?;
-        }
         let old = self.dir(dir)?.parent.ok_or(Errno::EINVAL)?;
         if parent != old {
             self.check_rename_crypt(dir, parent)?;
@@ -39,6 +36,12 @@ impl Pool {
             }
             let place = self.dir(dir)?;
             self.check_transfer(old, parent, place.used.used.max(place.reservation))?;
+        }
+        // Only what passes all checks gets as far as the sync thread, which counts.
+        if self.features.is_active("filesystem_limits") {
+            self.count_from(dir)?;
+        }
+        if parent != old {
             self.move_dir(dir, old, parent)?;
         }
         self.log_internal("rename", Some(self.dir(dir)?.head), format!("-> {to}"));
