@@ -18,6 +18,8 @@ DESTDIR ?=
 
 CARGO ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+# The C library as `unit` has built it, installed for the other languages; and what their tools keep.
+BINDINGS = $(abspath $(TARGET_DIR))/bindings
 RELEASES = $(if $(filter all,$(ZFS)),2.1 2.3 2.4,$(ZFS))
 
 # What runs in a guest is linked statically: the guest's C library is older than most machines'.
@@ -44,7 +46,7 @@ CRASHPOINTS ?=
 # How often the power is cut.
 ROUNDS ?= 3
 
-.PHONY: help demo test lint deny msrv unit crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench \
+.PHONY: help demo test lint deny msrv unit go-test py-test library crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench \
 	generate check-generated install clean payload-suite payload-demo payload-bench payload-crash tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
@@ -56,7 +58,7 @@ help: ## this list
 demo: tools ## two nodes and a volume that moves between them, with no root and no ZFS
 	$(CARGO) run -q -p zfsvol-core --example handoff
 
-test: lint unit kernel-test-or-skip ## lint, unit and doc tests, and the suite on real OpenZFS $(ZFS)
+test: lint unit go-test py-test kernel-test-or-skip ## lint, unit and doc tests, Go and Python, and the suite on real OpenZFS $(ZFS)
 
 lint: tools deny ## formatting, clippy and documentation; every warning is an error
 	$(CARGO) fmt --all --check
@@ -73,6 +75,12 @@ deny: ## licences, bans and advisories of the dependencies, if cargo-deny is ins
 
 unit: tools ## unit, doc and C tests, and whether generated files are up to date: no kernel, no root
 	$(CARGO) test --workspace
+
+go-test: library ## the Go package: gofmt, vet, staticcheck, its tests and examples, with the race detector and checks of pointers too
+	bindings/go/check $(BINDINGS)
+
+py-test: library ## the Python package: what is generated, ruff, mypy, its tests, examples and documentation
+	bindings/python/check $(BINDINGS)
 
 # Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --only ioctls|messages|frames, --sample N, --twice N, --seed N.
 crashpoints: tools ## everything that moves a volume, interrupted at every ioctl, message and frame: two writers, lost data and leftovers are counted
@@ -156,18 +164,20 @@ kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs l
 			--payload $(GUEST_DIR)/bench -- ./listing $(SHAPES); \
 	done
 
-generate: tools ## include/zfsvol.h and include/zfsvol.abi anew, from the sources of zfsvol-ffi
+generate: tools ## include/zfsvol.h and include/zfsvol.abi anew, from the sources of zfsvol-ffi; what Python has of them
 	ZFSVOL_BLESS=1 $(CARGO) test -q -p zfsvol-ffi --test generated
+	python3 bindings/python/tools/generate.py
 
 check-generated: tools ## whether what is generated is up to date, and whether a change of the ABI has a version of its own
 	$(CARGO) test -q -p zfsvol-ffi --test generated
+	python3 bindings/python/tools/generate.py --check
 
 install: tools ## the C library, its header and zfsvol.pc: make install PREFIX=/usr/local DESTDIR=
 	CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" zfsvol-ffi/install
 
 clean: ## everything built here; the guests stay in their cache (tests/vm/README.md)
 	$(CARGO) clean
-	rm -rf $(GUEST_DIR)
+	rm -rf $(GUEST_DIR) $(BINDINGS)
 
 # --- what the above need
 
@@ -183,5 +193,8 @@ payload-demo: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour --example handoff
 	@mkdir -p $(GUEST_DIR)/demo && cp $(addprefix $(GUEST_DIR)/$(HOST)/debug/examples/,tour handoff) $(GUEST_DIR)/demo
 
+library: tools
+	@CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" PROFILE=dev PREFIX="$(BINDINGS)" LIBDIR="$(BINDINGS)/lib" DESTDIR= zfsvol-ffi/install
+
 tools:
-	@tests/packages cc:gcc c++:g++ pkg-config:pkg-config valgrind:valgrind
+	@tests/packages cc:gcc c++:g++ pkg-config:pkg-config valgrind:valgrind python3:python3
