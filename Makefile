@@ -21,6 +21,8 @@ TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 # The C library as `unit` has built it, installed for the other languages; and what their tools keep.
 BINDINGS = $(abspath $(TARGET_DIR))/bindings
 RELEASES = $(if $(filter all,$(ZFS)),2.1 2.3 2.4,$(ZFS))
+# Not 2.1, whose guest is the slow one: what the bindings add to the library does not depend on the release.
+BINDINGS_RELEASES = $(filter-out 2.1,$(RELEASES))
 
 # What runs in a guest is linked statically: the guest's C library is older than most machines'.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -46,8 +48,8 @@ CRASHPOINTS ?=
 # How often the power is cut.
 ROUNDS ?= 3
 
-.PHONY: help demo test lint deny msrv unit go-test py-test library crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench \
-	generate check-generated install clean payload-suite payload-demo payload-bench payload-crash tools
+.PHONY: help demo test lint deny msrv unit go-test py-test library crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test bindings-kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench \
+	generate check-generated install clean payload-suite payload-python payload-demo payload-bench payload-crash tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
@@ -116,6 +118,14 @@ kernel-test: payload-suite ## the suite on real OpenZFS: make kernel-test ZFS=2.
 			--payload $(GUEST_DIR)/suite -- ./suite $(FILTER); \
 	done
 
+bindings-kernel-test: payload-python ## the scenarios of the Python package on real OpenZFS: make bindings-kernel-test ZFS=2.3|2.4
+	@$(if $(filter 2.1,$(RELEASES)),echo "SKIPPED: Python on OpenZFS 2.1: its guest is the slow one")
+	@set -e; for release in $(BINDINGS_RELEASES); do \
+		echo "== Python on OpenZFS $$release"; \
+		$(VM_RUN) --zfs $$release --disks 1 --timeout $(DEMO_SECONDS) --payload $(BINDINGS)/payload --env ZFSVOL_LIBRARY=/work/libzfsvol.so \
+			-- sh -c 'zpool create -m none zfsvol-test $$ZFSVOL_DISKS && python3 suite.py zfs: zfsvol-test'; \
+	done
+
 differential: payload-suite ## the embedded kernel beside the module: make differential ZFS=2.3 STEPS=5000 SEED=1
 	@set -e; for release in $(RELEASES); do \
 		$(VM_RUN) --zfs $$release --timeout $(DIFFERENTIAL_SECONDS) --payload $(GUEST_DIR)/suite \
@@ -128,7 +138,7 @@ differential: payload-suite ## the embedded kernel beside the module: make diffe
 kernel-test-or-skip:
 	@tests/guests-ready $(GUEST) $(RELEASES); status=$$?; \
 	if [ $$status = 0 ]; then \
-		$(MAKE) --no-print-directory fixtures-check kernel-test; \
+		$(MAKE) --no-print-directory fixtures-check kernel-test bindings-kernel-test; \
 	elif [ $$status = 77 ] && [ "$(ZFSVOL_REQUIRE_KERNEL)" != 1 ]; then \
 		echo "SKIPPED: the suite on real OpenZFS, because there is no guest: see above"; \
 	else \
@@ -192,6 +202,12 @@ payload-crash: tools
 payload-demo: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour --example handoff
 	@mkdir -p $(GUEST_DIR)/demo && cp $(addprefix $(GUEST_DIR)/$(HOST)/debug/examples/,tour handoff) $(GUEST_DIR)/demo
+
+# The guest has Python, and the C library of Debian 12: where that of this machine is much newer, loading can fail, and says so.
+payload-python: library
+	@rm -rf $(BINDINGS)/payload && mkdir -p $(BINDINGS)/payload/zfsvol
+	@cp bindings/python/zfsvol/*.py $(BINDINGS)/payload/zfsvol
+	@cp bindings/python/tests/suite.py $(BINDINGS)/lib/libzfsvol.so $(BINDINGS)/payload
 
 library: tools
 	@CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" PROFILE=dev PREFIX="$(BINDINGS)" LIBDIR="$(BINDINGS)/lib" DESTDIR= zfsvol-ffi/install
