@@ -110,7 +110,7 @@ func SplitStream(ctx context.Context, from io.Reader, open func(StreamBegin) (io
 // JoinStreams puts streams together into one package, which "zfs receive" takes in one go, in the order in which they are to be received. Name is the snapshot that
 // the package is of. Increments of one dataset need no more, and pack is nil; else it is one of [SplitStream].
 //
-// Fails as [CopyStream], also with [ErrStreamDamaged] when one of them is a package itself; with [ErrInvalid] when the name is too long or pack is none.
+// Fails as [CopyStream]; with [ErrInvalid] when one of them is a package itself, the name is too long or pack is none.
 func JoinStreams(ctx context.Context, to io.Writer, name string, pack List, from ...io.Reader) error {
 	var a arena
 	defer a.free()

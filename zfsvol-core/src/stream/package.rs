@@ -339,6 +339,10 @@ pub fn join<R: Read, W: Output>(
     for stream in streams {
         let mut reader = StreamReader::new(stream);
         while let Some(frame) = reader.next_frame()? {
+            if frame.part != Part::Stream {
+                let reason = "a package goes into no other: split it first";
+                return Err(frame.error(Problem::Unsupported(reason)));
+            }
             writer.copy(&frame)?;
         }
     }

@@ -76,6 +76,9 @@ static void taken_apart(memory *stream) {
     writer = writing(&all.parts[0]);
     FAILS(zfsvol_stream_join(sources, 2, ZFSVOL_STR("tank/a@1"), NULL, &writer, &error), ZFSVOL_STATUS_NULL);
     CHECK(package.released == 1 && stream->released == 1 && all.parts[0].released == 1);
+    sources[0] = reading(&package);
+    writer = writing(&all.parts[0]);
+    FAILS(zfsvol_stream_join(sources, 1, ZFSVOL_STR("tank/a@1"), NULL, &writer, &error), ZFSVOL_STATUS_INVALID);
     summary = new_list();
     OK(zfsvol_nvlist_put_u64(summary, ZFSVOL_STR("fss"), 1, &error));
     sources[0] = reading(stream);

@@ -92,6 +92,15 @@ fn a_package_is_taken_apart_and_put_together() {
 }
 
 #[test]
+fn a_package_goes_into_no_other() {
+    let package = fixture("2.3/package_many");
+    let name = verify_bytes(&package).unwrap().package.unwrap().to_name;
+    let error = join(None, &name, [package.as_slice()], Vec::new()).unwrap_err();
+    assert!(matches!(error.problem(), Problem::Unsupported(_)), "{error}");
+    assert_eq!(error.record(), 0);
+}
+
+#[test]
 fn increments_make_a_package() {
     let begin = |stream: &str| verify_bytes(&fixture(stream)).unwrap().first.unwrap();
     let (full, increment) = (begin("2.3/volume"), begin("2.3/volume_incremental"));
