@@ -7,10 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zfsvol_core::embedded::Embedded;
 use zfsvol_core::kernel::MountRequest;
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::zfs::{Change, ChangeKind, FileKind};
-use zfsvol_core::{Bytes, DatasetName, ErrorKind, SnapshotName};
+use zfsvol_core::zfs::{Change, ChangeKind, FileKind, ReceiveOptions, SendOptions};
+use zfsvol_core::{Bytes, DatasetName, ErrorKind, SnapshotName, Zfs};
 
 use crate::{Case, Need, World, case, command, volume};
 
@@ -22,6 +23,9 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_file_deleted_while_open_is_removed).needs(Need::RealModule).needs(Need::Root),
         case(names_of_any_bytes_come_back).needs(Need::RealModule).needs(Need::Root),
         case(many_changes_can_be_left_unread).needs(Need::RealModule).needs(Need::Root),
+        case(what_came_in_streams_is_compared_in_process_as_here)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
         case(what_cannot_be_compared_is_refused_by_kind),
         case(zfs_diff_says_the_same).needs(Need::Commands).needs(Need::Root),
     ]
@@ -199,6 +203,47 @@ fn many_changes_can_be_left_unread(world: &World) {
     let last = diff.by_ref().last().expect("an error").expect_err("it was cancelled");
     assert_eq!(last.kind(), ErrorKind::Cancelled);
     assert!(diff.next().is_none());
+}
+
+/// A kernel in this process receives both snapshots: it says of each object what the module says.
+fn what_came_in_streams_is_compared_in_process_as_here(world: &World) {
+    let zfs = world.zfs();
+    let other = Zfs::new(Embedded::builder().pool("other", Bytes::from_gib(64)).build());
+    let (dataset, path) = mounted(world, "files");
+    populate(&path);
+    for index in 0..300 {
+        fs::write(path.join("folder").join(format!("{index} {}", "long".repeat(20))), "")
+            .expect("written");
+    }
+    fs::hard_link(path.join("same"), path.join("folder/same")).expect("linked");
+    let one = snapshot(world, &dataset, "one");
+    let open = fs::File::open(path.join("same")).expect("opened");
+    change_everything(&path);
+    fs::remove_file(path.join("same")).expect("removed");
+    fs::remove_file(path.join("folder/same")).expect("removed");
+    fs::rename(path.join("folder"), path.join("moved")).expect("renamed");
+    let two = snapshot(world, &dataset, "two");
+    drop(open);
+
+    let copy = |name: &str| format!("other/copy@{name}").parse::<SnapshotName>().expect("a name");
+    for (snapshot, options, name) in
+        [(&one, SendOptions::full(), "one"), (&two, SendOptions::since(one.clone()), "two")]
+    {
+        let receive = other.receive(&copy(name), &ReceiveOptions::new()).expect("a receive");
+        let sent = zfs.send(snapshot, &options).expect("a send");
+        sent.receive_into(receive).expect("a transfer").wait().expect("received");
+    }
+    let theirs = other.diff(&copy("one"), &copy("two")).expect("a comparison");
+    let theirs: Vec<Change> = theirs.collect::<Result<_, _>>().expect("all of it");
+    let ours = changes(world, &one, &two);
+    assert!(ours.len() > 8, "{ours:?}");
+    assert_eq!(ours, theirs);
+    for object in (0..600).chain([1 << 40, 1 << 48]) {
+        let answer = |zfs: &Zfs, snapshot: &SnapshotName| {
+            zfs.object_path(snapshot, object).map_err(|error| error.errno())
+        };
+        assert_eq!(answer(zfs, &two), answer(&other, &copy("two")), "object {object}");
+    }
 }
 
 fn what_cannot_be_compared_is_refused_by_kind(world: &World) {

@@ -6,8 +6,8 @@ use super::keys::{self, Key};
 use super::name::NameCheck;
 use super::unsupported;
 use super::{
-    Shared, activity, bookmark, dataset, event, history, hold, import, key, list, object, pool,
-    pool_property, program, property, quota, receive, send, snapshot, space, vdev,
+    Shared, activity, bookmark, dataset, event, file, history, hold, import, key, list, object,
+    pool, pool_property, program, property, quota, receive, send, snapshot, space, vdev,
 };
 use crate::kernel::{Cmd, Errno, Ioc};
 use crate::nvlist::NvList;
@@ -253,8 +253,8 @@ static TABLE: &[Entry] = &[
     entry(Ioc::USERSPACE_MANY, Dataset, keys::NONE, LegacyRead(quota::many)),
     entry(Ioc::USERSPACE_UPGRADE, Dataset, keys::NONE, LegacyWrite(quota::upgrade)).changes(),
     entry(Ioc::DIFF, Dataset, keys::NONE, LegacyLong(object::diff)),
-    entry(Ioc::OBJ_TO_PATH, Dataset, keys::NONE, LegacyRead(object::of_file)),
-    entry(Ioc::OBJ_TO_STATS, Dataset, keys::NONE, LegacyRead(object::of_file)),
+    entry(Ioc::OBJ_TO_PATH, Dataset, keys::NONE, LegacyRead(file::path)),
+    entry(Ioc::OBJ_TO_STATS, Dataset, keys::NONE, LegacyRead(file::stats)),
     entry(Ioc::NEXT_OBJ, Dataset, keys::NONE, LegacyRead(object::next)),
     entry(Ioc::DSOBJ_TO_DSNAME, Pool, keys::NONE, LegacyRead(object::dataset_name)),
     entry(Ioc::WAIT_FS, Dataset, keys::WAIT_FS, Read(object::wait)).changes(),

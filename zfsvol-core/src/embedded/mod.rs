@@ -31,6 +31,7 @@ mod dispatch;
 mod engine;
 mod event;
 mod feature;
+mod file;
 mod history;
 mod hold;
 mod host;

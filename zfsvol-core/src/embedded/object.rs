@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::data::{Leaf, Objset, SLOTS_PER_BLOCK};
 use super::engine::{Result, State};
-use super::{Shared, descriptor, unsupported};
+use super::{Shared, descriptor};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::NvList;
 
@@ -12,24 +12,8 @@ use crate::nvlist::NvList;
 const IN_USE: u64 = 2;
 const FREE: u64 = 4;
 
-/// `zfs_ioc_obj_to_path` and `zfs_ioc_obj_to_stats`, of objects that are not there. Of others nothing is known.
-pub(super) fn of_file(state: &State, cmd: &mut Cmd) -> Result<()> {
-    let (pool, id) = state.hold(&cmd.name)?;
-    let dataset = pool.dataset(id)?;
-    if !pool.is_key_loaded(dataset.dir)? {
-        return Err(Errno::EACCES);
-    }
-    if !dataset.content.is_filesystem() {
-        return Err(Errno::EINVAL);
-    }
-    match dataset.content.objset.object(cmd.obj) {
-        Ok(_) => Err(unsupported::FILES.of(cmd)),
-        Err(_) => Err(Errno::ENOENT),
-    }
-}
-
 /// `zfs_ioc_diff`: the objects in blocks of dnodes that are younger than a snapshot, written to a descriptor. What became of each the caller asks
-/// by object.
+/// by object ([`super::file`]).
 pub(super) fn diff(shared: &Shared, cmd: &mut Cmd) -> Result<()> {
     let number = i32::try_from(cmd.cookie).map_err(|_| Errno::EBADF)?;
     let mut file = descriptor::duplicate(number)?;

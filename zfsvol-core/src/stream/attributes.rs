@@ -15,12 +15,23 @@ const MAGIC: u64 = 0x2f_505a;
 const LENGTHS_AT: usize = 6;
 
 /// The attributes that are asked for, by their names.
-const WANTED: [&str; 7] =
-    ["ZPL_MODE", "ZPL_SIZE", "ZPL_UID", "ZPL_GID", "ZPL_LINKS", "ZPL_MTIME", "ZPL_SYMLINK"];
+const WANTED: [&str; 11] = [
+    "ZPL_MODE",
+    "ZPL_SIZE",
+    "ZPL_UID",
+    "ZPL_GID",
+    "ZPL_LINKS",
+    "ZPL_MTIME",
+    "ZPL_CTIME",
+    "ZPL_GEN",
+    "ZPL_PARENT",
+    "ZPL_FLAGS",
+    "ZPL_SYMLINK",
+];
 
 /// The attributes of all files of a file system: what they are called, how long they are, how they are put together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     /// By number: the place in [`WANTED`], if it is asked for, and the length, 0 where each has its own.
     registered: BTreeMap<u16, (Option<usize>, usize)>,
     layouts: BTreeMap<u64, Vec<u16>>,
@@ -28,21 +39,29 @@ pub(super) struct Schema {
 
 /// What is known of a file; `None` where it does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Attributes {
-    pub(super) mode: Option<u64>,
-    pub(super) size: Option<u64>,
-    pub(super) uid: Option<u64>,
-    pub(super) gid: Option<u64>,
-    pub(super) links: Option<u64>,
+pub(crate) struct Attributes {
+    pub(crate) mode: Option<u64>,
+    pub(crate) size: Option<u64>,
+    pub(crate) uid: Option<u64>,
+    pub(crate) gid: Option<u64>,
+    pub(crate) links: Option<u64>,
     /// Seconds since 1970.
-    pub(super) modified: Option<u64>,
+    pub(crate) modified: Option<u64>,
+    /// When anything of it was changed: seconds since 1970 and nanoseconds.
+    pub(crate) changed: Option<[u64; 2]>,
+    /// The transaction group in which it was made.
+    pub(crate) generation: Option<u64>,
+    /// The directory it is in, by its object.
+    pub(crate) parent: Option<u64>,
+    /// `zp_flags`.
+    pub(crate) flags: Option<u64>,
     /// What a symbolic link points to.
-    pub(super) target: Option<Vec<u8>>,
+    pub(crate) target: Option<Vec<u8>>,
 }
 
 impl Schema {
     /// Takes an entry of the object in which attributes are registered: the number in the lowest 16 bits, the length in the 16 bits from the 24th on.
-    pub(super) fn register(&mut self, entry: &Entry) {
+    pub(crate) fn register(&mut self, entry: &Entry) {
         let Some(value) = entry.number() else { return };
         let wanted = WANTED.iter().position(|name| name.as_bytes() == entry.name);
         let length = usize::try_from(value >> 24 & 0xffff).unwrap_or_default();
@@ -52,7 +71,7 @@ impl Schema {
     }
 
     /// Takes an entry of the object in which layouts are noted, by their decimal numbers.
-    pub(super) fn lay_out(&mut self, entry: &Entry) {
+    pub(crate) fn lay_out(&mut self, entry: &Entry) {
         let layout = std::str::from_utf8(&entry.name).ok().and_then(|name| name.parse().ok());
         if let (Some(layout), Some(attributes)) = (layout, entry.numbers()) {
             self.layouts.insert(layout, attributes);
@@ -60,7 +79,7 @@ impl Schema {
     }
 
     /// Reads a bonus buffer; `None` when it is none of this file system.
-    pub(super) fn read(&self, bonus: &[u8]) -> Option<Attributes> {
+    pub(crate) fn read(&self, bonus: &[u8]) -> Option<Attributes> {
         // The byte order is that of the machine that wrote it last, which need not be the one that sent it.
         let orders = [ByteOrder::Little, ByteOrder::Big];
         let order = orders.into_iter().find(|order| number(bonus, 0, 4, *order) == Some(MAGIC))?;
@@ -100,6 +119,10 @@ impl Attributes {
             3 => self.gid = value,
             4 => self.links = value,
             5 => self.modified = value,
+            6 => self.changed = value.zip(number(field, 8, 8, byte_order)).map(Into::into),
+            7 => self.generation = value,
+            8 => self.parent = value,
+            9 => self.flags = value,
             _ => self.target = Some(field.to_vec()),
         }
     }

@@ -20,7 +20,7 @@
 //! what is in it, an END, the streams, and an END. Numbers are in the byte order of the machine that sent. Every record but BEGIN
 //! carries the [`Fletcher4`] of all before it. OpenZFS 2.4 `include/sys/zfs_ioctl.h`, `dmu_replay_record_t`.
 
-mod attributes;
+pub(crate) mod attributes;
 mod begin;
 mod changes;
 mod checksum;
@@ -45,7 +45,7 @@ mod token;
 mod transform;
 mod verify;
 mod writer;
-mod zap;
+pub(crate) mod zap;
 
 pub use begin::{
     BEGIN_RECORD_BYTES, BeginFlags, BeginRecord, BeginRecordError, HeaderType, StreamFeatures,

@@ -42,8 +42,8 @@ const VALUE_BYTES_MAX: usize = 2048;
 
 /// A name, and the numbers it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
+pub(crate) struct Entry {
+    pub(crate) name: Vec<u8>,
     /// Most significant byte first, whatever the machine.
     value: Vec<u8>,
     /// Bytes of each number.
@@ -52,20 +52,20 @@ pub(super) struct Entry {
 
 impl Entry {
     /// The value, where it is one number of 64 bits.
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         let bytes = <[u8; 8]>::try_from(self.value.as_slice()).ok()?;
         (self.width == 8).then(|| u64::from_be_bytes(bytes))
     }
 
     /// The value, where it is numbers of 16 bits.
-    pub(super) fn numbers(&self) -> Option<Vec<u16>> {
+    pub(crate) fn numbers(&self) -> Option<Vec<u16>> {
         let pairs = self.value.chunks_exact(2).filter_map(<[u8]>::first_chunk);
         (self.width == 2).then(|| pairs.map(|pair| u16::from_be_bytes(*pair)).collect())
     }
 }
 
 /// The entries of a block. One that holds none, or is no block of a ZAP, has none; what is damaged is left out.
-pub(super) fn entries(block: &[u8], byte_order: ByteOrder) -> Box<dyn Iterator<Item = Entry> + '_> {
+pub(crate) fn entries(block: &[u8], byte_order: ByteOrder) -> Box<dyn Iterator<Item = Entry> + '_> {
     match number(block, 0, 8, byte_order) {
         Some(MICRO) => Box::new(micro(block, byte_order)),
         Some(LEAF) if number(block, LEAF_MAGIC_AT, 4, byte_order) == Some(LEAF_MAGIC.into()) => {
@@ -76,7 +76,7 @@ pub(super) fn entries(block: &[u8], byte_order: ByteOrder) -> Box<dyn Iterator<I
 }
 
 /// The number of so many bytes at this place.
-pub(super) fn number(bytes: &[u8], at: usize, width: usize, byte_order: ByteOrder) -> Option<u64> {
+pub(crate) fn number(bytes: &[u8], at: usize, width: usize, byte_order: ByteOrder) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(width)?)?;
     let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
     Some(match byte_order {

@@ -20,6 +20,8 @@ const ENCRYPTED: [u32; 19] =
 const DATA: [u32; 5] = [19, 23, 25, 26, 49];
 
 impl ObjectType {
+    /// Attributes of files before version 5 of file systems: `DMU_OT_ZNODE`.
+    pub const ZNODE: Self = Self(17);
     /// Attributes of files: `DMU_OT_SA`.
     pub const SA: Self = Self(44);
     /// Where a file system begins: `DMU_OT_MASTER_NODE`.

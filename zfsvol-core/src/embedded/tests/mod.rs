@@ -14,6 +14,7 @@ use crate::stream::{
 };
 
 mod crypt;
+mod file;
 mod filesystem;
 mod hostile;
 mod streams;

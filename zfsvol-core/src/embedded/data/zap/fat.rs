@@ -285,9 +285,9 @@ impl Leaf {
 }
 
 /// CRC-64 of the name, begun with the salt; only its highest bits count. OpenZFS 2.3 `module/zfs/zap_micro.c`, `zap_hash`.
-pub(super) fn hash(name: &str, salt: u64) -> u64 {
-    let sum = name.bytes().fold(salt, |sum, byte| {
-        (0..8).fold(sum ^ u64::from(byte), |sum, _| {
+pub(super) fn hash(name: impl AsRef<[u8]>, salt: u64) -> u64 {
+    let sum = name.as_ref().iter().fold(salt, |sum, byte| {
+        (0..8).fold(sum ^ u64::from(*byte), |sum, _| {
             if sum & 1 == 0 { sum >> 1 } else { sum >> 1 ^ POLYNOMIAL }
         })
     });

@@ -100,6 +100,12 @@ pub fn entries(block: &[u8]) -> impl Iterator<Item = (String, u64)> + '_ {
         .filter_map(|chunk| Some((entry_name(chunk)?.to_owned(), number(chunk)?)))
 }
 
+/// Where a name comes when the names of a ZAP are gone through: by its hash. `first` is the first block of it.
+pub fn order(first: &[u8], name: &[u8]) -> u64 {
+    let salt = if is_micro(first) { first.get(8..).and_then(number) } else { fat::salt(first) };
+    fat::hash(name, salt.unwrap_or_default())
+}
+
 fn is_micro(block: &[u8]) -> bool {
     number(block) == Some(MICRO)
 }
