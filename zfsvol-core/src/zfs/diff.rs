@@ -314,13 +314,14 @@ impl Diff {
         )
     }
 
-    /// Looks an object up in one of the snapshots. One that is deleted and still open (`ESTALE`), or no file (`ENOTSUP`), counts as not there.
+    /// Looks an object up in one of the snapshots. One that is deleted and still open (`ESTALE`), or no file (`ENOTSUP`), counts as not there. A door
+    /// that refuses has not looked.
     fn look_up(&self, snapshot: &str, object: u64) -> Result<Object> {
         let mut cmd = Cmd::new(snapshot);
         cmd.obj = object;
         let path = match self.zfs.call_cmd(OBJECT, &mut cmd) {
             Ok(_) => Some(path(cmd.value)),
-            Err(error) => match error.errno() {
+            Err(error) => match error.bare_errno() {
                 Some(Errno::ESTALE | Errno::ENOENT | Errno::ENOTSUP) => None,
                 _ => return Err(error.into_error(&self.zfs)),
             },
@@ -336,7 +337,7 @@ impl Diff {
         match self.zfs.call_cmd(NEXT, &mut cmd) {
             // Never backwards, or it would not end.
             Ok(_) => Ok(Some(cmd.obj).filter(|next| *next > before)),
-            Err(error) if error.errno() == Some(Errno::ESRCH) => Ok(None),
+            Err(error) if error.bare_errno() == Some(Errno::ESRCH) => Ok(None),
             Err(error) => Err(error.into_error(&self.zfs)),
         }
     }
@@ -459,4 +460,42 @@ fn file_kind(mode: u64) -> FileKind {
 /// A path is bytes, of whatever encoding.
 fn path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::Embedded;
+    use crate::kernel::{Fault, FaultRule};
+    use crate::property::PropertySet;
+    use crate::units::Bytes;
+    use crate::zfs::{Owner, Quota};
+
+    /// Two snapshots between which objects of a file system changed and none of its files, compared through a door that refuses.
+    fn compared(refused: Ioc, errno: Errno) -> Result<Vec<Change>> {
+        let kernel = Arc::new(Embedded::new());
+        let zfs = Zfs::new(Embedded::clone(&kernel));
+        let files: DatasetName = "tank/files".parse()?;
+        zfs.create_filesystem(&files, &PropertySet::new())?;
+        let [before, after] = [files.snapshot("before")?, files.snapshot("after")?];
+        zfs.snapshot([&before], &PropertySet::new())?;
+        zfs.set_quotas(&files, &[Quota::space(Owner::User(1), Bytes::from_mib(1))])?;
+        zfs.snapshot([&after], &PropertySet::new())?;
+        let door = Fault::new(kernel).rule(FaultRule::new(errno).ioc(refused));
+        Zfs::new(door).diff(&before, &after)?.collect()
+    }
+
+    /// What says something of an object when OpenZFS answers it says nothing when a door does.
+    #[test]
+    fn a_door_that_refuses_to_look_an_object_up_ends_a_comparison() {
+        assert_eq!(compared(Ioc::POOL_EXPORT, Errno::EIO).unwrap(), []);
+        for (ioc, errno) in [
+            (Ioc::OBJ_TO_STATS, Errno::ENOTSUP),
+            (Ioc::OBJ_TO_STATS, Errno::ENOENT),
+            (Ioc::OBJ_TO_STATS, Errno::ESTALE),
+            (Ioc::NEXT_OBJ, Errno::ESRCH),
+        ] {
+            assert_eq!(compared(ioc, errno).unwrap_err().errno(), Some(errno), "{ioc}");
+        }
+    }
 }
