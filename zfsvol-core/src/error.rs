@@ -294,7 +294,7 @@ impl Error {
         self.0.target.as_deref()
     }
 
-    /// The kernel's errno, where the kernel refused.
+    /// The kernel's errno, where the kernel refused; where names of a batch failed of different ones, that of the first in [`Self::failures`].
     pub fn errno(&self) -> Option<Errno> {
         self.0.errno
     }

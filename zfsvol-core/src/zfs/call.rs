@@ -218,10 +218,13 @@ impl Refusal {
         let first = failures.first().map_or(ErrorKind::Other, |failure| failure.kind);
         let same = failures.iter().all(|failure| failure.kind == first);
         let kind = if same { first } else { ErrorKind::Several };
-        let errno = failures.first().map_or(self.errno, |failure| failure.errno);
+        // Of several, the kernel answers with that of whichever name it came to last or first. A tree's names come in the order of a hash.
+        let is_of_one = failures.iter().any(|failure| failure.errno == self.errno);
+        let first = failures.first().filter(|_| is_of_one);
+        let errno = first.map_or(self.errno, |failure| failure.errno);
         let help = errno::meaning(self.operation.ioc, errno).help.filter(|_| same);
-        let error = Error::new(kind, self.operation.verb, self.errno.reason())
-            .with_errno(self.errno)
+        let error = Error::new(kind, self.operation.verb, errno.reason())
+            .with_errno(errno)
             .with_failures(failures, omitted);
         match help {
             Some(help) => error.with_help(help),

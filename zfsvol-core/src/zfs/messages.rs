@@ -477,3 +477,20 @@ cannot use this name: '9tank' is not a pool name: a pool's name begins with a le
 ",
     );
 }
+
+/// The kernel answers with the errno of whichever name it came to last, and a tree's names come to it in the order of a hash.
+#[test]
+fn of_several_errnos_that_of_the_first_name_is_told() {
+    let failed = [("tank/a@s", Errno::EEXIST), ("tank/b@s", Errno::ENOENT)];
+    // An errno that is of none of them says more than theirs.
+    for (whole, told) in [
+        (Errno::EEXIST, Errno::EEXIST),
+        (Errno::ENOENT, Errno::EEXIST),
+        (Errno::ENOSPC, Errno::ENOSPC),
+    ] {
+        let zfs = Zfs::new(refusing(Ioc::SNAPSHOT, names(whole, &failed)));
+        let error = zfs.snapshot(&[s(), snapshot("tank/b@s")], &none()).unwrap_err();
+        assert_eq!(error.errno(), Some(told));
+        assert_eq!(error.failures()[1].errno, Errno::ENOENT);
+    }
+}
