@@ -303,11 +303,12 @@ impl Push<'_> {
     }
 
     /// Whether the peer refused because it is not any more what it was when it was looked at: what came over a connection that was lost was still being received
-    /// then, and is there now, in part or whole.
+    /// then, and is there now, in part or whole, or is not, where it was too little to be kept.
     fn is_outdated(&self, id: &VolumeId, before: &Option<PeerVolume>, error: &Error) -> bool {
         let is_refusal = matches!(
             error.kind(),
-            ErrorKind::Exists
+            ErrorKind::NotFound
+                | ErrorKind::Exists
                 | ErrorKind::ResumePending
                 | ErrorKind::DestinationModified
                 | ErrorKind::StreamDamaged
@@ -518,6 +519,10 @@ mod tests {
         Late,
         /// It is said to be received, and is not.
         Forgotten,
+        /// Half of it comes.
+        Half,
+        /// What had come of it until now is thrown away.
+        Restarted,
     }
 
     impl Peer for Restless {
@@ -541,6 +546,11 @@ mod tests {
                 Some(Fate::Forgotten) => return Ok(()),
                 Some(Fate::Late) => {
                     self.inner.receive(incoming, &mut all.as_slice(), control).unwrap();
+                }
+                Some(Fate::Half) => all.truncate(all.len() / 2),
+                Some(Fate::Restarted) => {
+                    self.inner.abort_receive(&incoming.volume).unwrap();
+                    assert_eq!(self.inner.look(&incoming.volume).unwrap(), None);
                 }
                 None => {}
             }
@@ -578,7 +588,12 @@ mod tests {
         }
         let inner = LocalPeer::new(there.clone());
         let peer: Arc<dyn Peer> = Arc::new(Restless { inner, streams: Mutex::new(streams) });
-        let pushed = here.push(&name, &peer, &PushOptions::new()).unwrap().wait();
+        let push = || here.push(&name, &peer, &PushOptions::new()).unwrap().wait();
+        // Where half of a stream came, it is for the caller to push again.
+        let pushed = push().or_else(|error| match error.kind() {
+            ErrorKind::StreamTruncated => push(),
+            _ => Err(error),
+        });
         let came = there.get(&name).unwrap().map(|_| there.snapshots(&name).unwrap().len());
         (pushed, came.unwrap_or_default())
     }
@@ -590,6 +605,14 @@ mod tests {
         let pushed = pushed.unwrap();
         // What was sent in the end is only what the push itself took.
         assert_eq!((pushed.sent.len(), came), (1, 8), "{pushed:?}");
+    }
+
+    #[test]
+    fn what_was_not_kept_after_all_is_sent_from_its_beginning() {
+        // The last is the fate of the first stream.
+        let (pushed, came) = push(2, vec![Fate::Restarted, Fate::Half]);
+        let sent = pushed.unwrap().sent;
+        assert_eq!((sent.len(), came), (3, 2), "{sent:?}");
     }
 
     #[test]

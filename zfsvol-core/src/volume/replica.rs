@@ -27,7 +27,12 @@ const ACCEPT: &str = "take over the volume";
 impl Node {
     pub(super) fn replica_look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
         let Some(found) = self.find(volume)? else { return Ok(None) };
-        let snapshots = self.all_snapshots(&found)?.into_iter().map(|one| PeerSnapshot {
+        let snapshots = match self.all_snapshots(&found) {
+            // It was being received, and too little came to be kept.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            snapshots => snapshots?,
+        };
+        let snapshots = snapshots.into_iter().map(|one| PeerSnapshot {
             name: one.name,
             guid: one.guid,
             createtxg: one.createtxg,
