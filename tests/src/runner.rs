@@ -19,7 +19,7 @@ use crate::{Case, Machine, World};
 const EXIT_NOTHING_RAN: u8 = 3;
 
 /// How long one case may take.
-const CASE_TIME: Duration = Duration::from_secs(60);
+const CASE_TIME: Duration = Duration::from_secs(180);
 
 /// The same on an emulated processor.
 const CASE_TIME_EMULATED: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use zfsvol_core::kernel::UnmountFlags;
@@ -265,15 +265,16 @@ fn release_all(zfs: &Zfs, error: &Error) {
 
 /// A device that was just closed, or that the machine's own device manager looks at, is busy for a moment.
 fn retry_while_busy(mut destroy: impl FnMut() -> Result<(), Error>) -> Result<(), String> {
-    const TRIES: u32 = 20;
+    const PATIENCE: Duration = Duration::from_secs(30);
     const PAUSE: Duration = Duration::from_millis(100);
-    let mut tries = 0;
+    let start = Instant::now();
     loop {
-        tries += 1;
         match destroy() {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Busy && tries < TRIES => thread::sleep(PAUSE),
+            Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < PATIENCE => {
+                thread::sleep(PAUSE);
+            }
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -129,9 +129,10 @@ print(half.read(10) != b"", flush=True)
 
 def test_program_ends_while_a_transfer_runs() -> None:
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", RUNS_AT_EXIT], cwd=HERE, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", RUNS_AT_EXIT], cwd=HERE, capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
-    assert time.monotonic() - started < 8
+    # All of it would take longer than a minute and a half.
+    assert time.monotonic() - started < 60
 
 
 # Whoever starts the tests in the background may have told them to ignore SIGINT, which a child would take over.

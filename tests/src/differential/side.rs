@@ -18,7 +18,7 @@ use crate::volume;
 /// Room for every answer.
 pub(super) const REPLY_BYTES: usize = 1 << 20;
 /// How long a device may take to appear where there must be one.
-const DEVICE_WAIT: Duration = Duration::from_secs(2);
+const DEVICE_WAIT: Duration = Duration::from_secs(30);
 /// Answered where it did not appear.
 pub(super) const NO_DEVICE: &str = "open ETIMEDOUT";
 /// Answered where a step's names are none that the library takes.

@@ -64,11 +64,18 @@ fn what_is_done_to_a_pool_is_told(world: &World) {
 }
 
 fn the_newest_place_skips_what_was(world: &World) {
-    world.new_pool("before", DEVICE);
+    let before = world.new_pool("before", DEVICE);
     let mut events = events(world, EventPlace::Newest);
-    let pool = world.new_pool("after", DEVICE);
-    let first = events.next_within(PATIENCE).expect("no error").expect("an event");
-    assert_eq!(first.pool.as_deref(), Some(pool.as_str()), "{first:?}");
+    let after = world.new_pool("after", DEVICE);
+    // Pools of other cases may still have something to tell.
+    let ours = [before.as_str(), after.as_str()];
+    let first = loop {
+        let event = events.next_within(PATIENCE).expect("no error").expect("an event");
+        if event.pool.as_deref().is_some_and(|pool| ours.contains(&pool)) {
+            break event;
+        }
+    };
+    assert_eq!(first.pool.as_deref(), Some(after.as_str()), "{first:?}");
 }
 
 fn an_event_is_found_by_its_number(world: &World) {
@@ -114,8 +121,11 @@ fn two_iterators_do_not_share_their_place(world: &World) {
 }
 
 fn cleared_events_are_gone(world: &World) {
-    world.new_pool("cleared", DEVICE);
+    let pool = world.new_pool("cleared", DEVICE);
     assert!(world.zfs().clear_events().expect("cleared") > 0);
     let mut events = world.zfs().events().expect("events");
-    assert_eq!(events.poll().expect("no error"), None);
+    // Pools of other cases may still have something to tell.
+    while let Some(event) = events.poll().expect("no error") {
+        assert_ne!(event.pool.as_deref(), Some(pool.as_str()), "{event:?}");
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
 const USER: u32 = 4711;
 
 /// How long the block device of a zvol may take to appear.
-const DEVICE_WAIT: Duration = Duration::from_secs(1);
+const DEVICE_WAIT: Duration = Duration::from_secs(20);
 
 /// A door of that user's own: what an unprivileged program would have.
 fn open_as_user() -> Zfs {

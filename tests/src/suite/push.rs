@@ -701,7 +701,8 @@ fn one_volume_is_moved_once_at_a_time(world: &World) {
     }
     refused(push(&two.here, &volume, &two.to_there), ErrorKind::InProgress);
     refused(handoff(&two.here, &volume, &two.to_there), ErrorKind::InProgress);
-    drop(job);
+    job.cancel();
+    refused(job.wait(), ErrorKind::Cancelled);
     handoff(&two.here, &volume, &two.to_there).expect("handed over");
     assert_owner(&two, &volume, Some(THERE));
 }

@@ -505,9 +505,9 @@ mod tests {
             counted.fetch_add(seen.body_bytes, Ordering::Relaxed);
             Pass::Go
         });
-        let one = Link::start(one, Duration::from_millis(500), ROOM).unwrap();
+        let one = Link::start(one, Duration::from_secs(2), ROOM).unwrap();
         let other = Link::start(other, SILENCE, ROOM).unwrap();
-        other.keep_alive(Duration::from_millis(500));
+        other.keep_alive(Duration::from_secs(2));
         let error = loop {
             match one.send(data(64 << 10), None, None) {
                 Ok(()) => assert!(sent.load(Ordering::Relaxed) < 8 * ROOM),
@@ -521,10 +521,10 @@ mod tests {
     #[test]
     fn a_silent_peer_is_given_up_and_a_living_one_is_not() {
         let (one, other) = Transport::pair().unwrap();
-        let one = Link::start(one, Duration::from_millis(200), ROOM).unwrap();
+        let one = Link::start(one, Duration::from_millis(1500), ROOM).unwrap();
         let other = Link::start(other, SILENCE, ROOM).unwrap();
-        other.keep_alive(Duration::from_millis(200));
-        let until = Instant::now() + Duration::from_millis(700);
+        other.keep_alive(Duration::from_millis(1500));
+        let until = Instant::now() + Duration::from_secs(4);
         assert!(matches!(one.receive(Some(until), None), Ok(Came::Late)));
         other.keep_alive(SILENCE);
         let error = one.receive(None, None).unwrap_err();

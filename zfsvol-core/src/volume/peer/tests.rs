@@ -305,7 +305,7 @@ fn push_to(frames: &[Frame]) -> Error {
     here.create(&name, &spec).unwrap();
     let frames = [vec![hello(THERE)], frames.to_vec()].concat();
     // What it has said is heard before it is found to say no more.
-    let options = RemoteOptions::new().silence(Duration::from_millis(300)).connections(1);
+    let options = RemoteOptions::new().silence(Duration::from_secs(2)).connections(1);
     let transport = std::sync::Mutex::new(Some(answering(bytes(&frames))));
     let connect = move || {
         transport.lock().unwrap().take().ok_or_else(|| std::io::ErrorKind::NotConnected.into())
