@@ -22,6 +22,18 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_missing_key_above_is_said_before_a_missing_target)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(what_is_being_received_counts_as_one_more_below)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(owners_of_an_encrypted_file_system_that_was_received_are_not_counted)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(a_local_value_that_older_releases_do_not_know_is_told_as_received)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(the_errno_of_a_tree_does_not_depend_on_the_order_of_names)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
     ]
 }
 
@@ -104,4 +116,101 @@ fn a_missing_key_above_is_said_before_a_missing_target(world: &World) {
             Step::Receive(Receive { to: "R/e/v@u".into(), ..Receive::default() }),
         ],
     );
+}
+
+/// A file system with nothing said of it.
+fn filesystem(name: &str) -> Step {
+    Step::Ask(ask(Ioc::CREATE, name).input(list([("type", Value::Int32(2))])))
+}
+
+fn zvol(name: &str) -> Step {
+    let props = list([("volsize", Value::Uint64(8 << 20))]);
+    let input = list([("type", Value::Int32(3)), ("props", Value::NvList(props))]);
+    Step::Ask(ask(Ioc::CREATE, name).input(input))
+}
+
+fn what_is_being_received_counts_as_one_more_below(world: &World) {
+    let limit = list([("filesystem_limit", Value::Uint64(5))]);
+    let over = Receive {
+        slot: 1,
+        to: "R/b@u".into(),
+        force: true,
+        resumable: true,
+        cut: (900, 0),
+        ..Receive::default()
+    };
+    assert_alike(
+        world,
+        &[
+            zvol("R/v"),
+            zvol("R/b"),
+            Step::Write { zvol: "R/v".into(), offset: 0, bytes: 1 << 20, seed: 5 },
+            Step::SnapshotTree("R/v".into(), "s".into()),
+            Step::Send(Send { what: "R/v@s".into(), slot: 1, ..Send::default() }),
+            Step::Ask(ask(Ioc::SET_PROP, "R/b").input(limit)),
+            Step::Receive(over),
+        ],
+    );
+}
+
+fn owners_of_an_encrypted_file_system_that_was_received_are_not_counted(world: &World) {
+    assert_alike(
+        world,
+        &[
+            filesystem("R/a"),
+            Step::SnapshotTree("R/a".into(), "s".into()),
+            Step::Send(Send { what: "R/a@s".into(), slot: 1, ..Send::default() }),
+            Step::Receive(Receive {
+                slot: 1,
+                to: "R/c@s".into(),
+                key: Some(1),
+                ..Receive::default()
+            }),
+        ],
+    );
+}
+
+fn a_local_value_that_older_releases_do_not_know_is_told_as_received(world: &World) {
+    let set = list([("redundant_metadata", Value::Uint64(2))]);
+    assert_alike(
+        world,
+        &[
+            zvol("R/w"),
+            Step::SnapshotTree("R/w".into(), "t".into()),
+            Step::Send(Send { what: "R/w@t".into(), slot: 1, ..Send::default() }),
+            Step::Receive(Receive {
+                slot: 1,
+                to: "R/a@t".into(),
+                received: vec![("compression".into(), "gzip".into())],
+                ..Receive::default()
+            }),
+            Step::Ask(ask(Ioc::SET_PROP, "R/a").input(set)),
+        ],
+    );
+}
+
+/// Some are there already, and others are half received: the tree is listed in the order of a hash.
+fn the_errno_of_a_tree_does_not_depend_on_the_order_of_names(world: &World) {
+    let mut steps = vec![
+        zvol("R/v"),
+        Step::Write { zvol: "R/v".into(), offset: 0, bytes: 1 << 20, seed: 5 },
+        Step::SnapshotTree("R/v".into(), "t".into()),
+        Step::Send(Send { what: "R/v@t".into(), slot: 1, ..Send::default() }),
+    ];
+    steps.extend(["R/a", "R/a/a", "R/a/c", "R/a/e"].map(filesystem));
+    steps.extend(
+        ["R/a/a", "R/a/c", "R/a/e"].map(|name| Step::SnapshotTree(name.into(), "s".into())),
+    );
+    for name in ["R/a/b@t", "R/a/d@t", "R/a/f@t"] {
+        let (to, cut) = (name.into(), (900, 0));
+        steps.push(Step::Receive(Receive {
+            slot: 1,
+            to,
+            resumable: true,
+            cut,
+            ..Receive::default()
+        }));
+    }
+    steps.push(Step::SnapshotTree("R/a".into(), "s".into()));
+    assert_alike(world, &steps);
 }

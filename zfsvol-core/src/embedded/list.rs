@@ -183,7 +183,8 @@ fn add_stats(pool: &Pool, id: Id, list: &mut NvList) -> Result<()> {
     }
     number("written", unsigned(written(pool, id)?));
     number("type", u64::from(dataset.content.objset_type()));
-    number("useraccounting", u64::from(dataset.content.is_filesystem()));
+    let content = &dataset.content;
+    number("useraccounting", u64::from(content.is_filesystem() && !content.uncounted));
     match dataset.as_snapshot() {
         Some(snapshot) => {
             number("compressratio", ratio(dataset.referenced));

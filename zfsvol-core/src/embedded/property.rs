@@ -600,11 +600,27 @@ pub(super) fn received(state: &State, cmd: &mut Cmd) -> Result<()> {
     }
     let mut list = NvList::new();
     for (name, slot) in own.iter() {
-        if let Some(value) = &slot.received {
-            let mut pair = NvList::new();
-            pair.insert("value", to_value(value)).insert("source", "$recvd");
-            list.insert(name, pair);
-        }
+        let local = slot.local.as_ref().filter(|value| is_kept_twice(name, value));
+        let (value, source) = match (&slot.received, local) {
+            (Some(value), _) => (value, "$recvd"),
+            (None, Some(value)) => (value, cmd.name.as_str()),
+            (None, None) => continue,
+        };
+        let mut pair = NvList::new();
+        pair.insert("value", to_value(value)).insert("source", source);
+        list.insert(name, pair);
     }
     put(cmd, &list)
+}
+
+/// Whether older modules would not know a value, so that it is kept under a name of its own beside one that they know. Such a local value is told among
+/// those that were received. OpenZFS 2.3 `module/zfs/dsl_prop.c`, dsl_prop_set_iuv and dsl_prop_get_all_impl.
+fn is_kept_twice(property: &str, value: &PropValue) -> bool {
+    match property {
+        // `ZFS_REDUNDANT_METADATA_SOME` and `ZFS_REDUNDANT_METADATA_NONE`.
+        "redundant_metadata" => matches!(value.number(), Some(2 | 3)),
+        // `ZFS_SNAPDIR_DISABLED`.
+        "snapdir" => value.number() == Some(2),
+        _ => false,
+    }
 }

@@ -194,7 +194,22 @@ pub(super) fn many(state: &State, cmd: &mut Cmd) -> Result<()> {
     cmd.put_reply_bytes(&bytes)
 }
 
-/// `zfs_ioc_userspace_upgrade`: everything is counted already.
+/// `zfs_ioc_userspace_upgrade`: there is nothing to count, and from now on that is said.
+///
+/// # Errors
+/// `EACCES` without its key, `EINVAL` for a snapshot of what was not counted.
 pub(super) fn upgrade(state: &mut State, cmd: &mut Cmd) -> Result<()> {
-    state.hold(&cmd.name).map(|_| ())
+    let (pool, id) = state.hold(&cmd.name)?;
+    let dataset = pool.dataset(id)?;
+    if !pool.is_key_loaded(dataset.dir)? {
+        return Err(Errno::EACCES);
+    }
+    if !dataset.content.uncounted {
+        return Ok(());
+    }
+    if dataset.is_snapshot() {
+        return Err(Errno::EINVAL);
+    }
+    state.pool_mut(&cmd.name)?.dataset_mut(id)?.content.uncounted = false;
+    Ok(())
 }

@@ -25,6 +25,9 @@ pub(in crate::embedded) struct Content {
     pub(in crate::embedded) objset: Objset,
     /// Of a file system.
     pub(in crate::embedded) zpl: Option<Zpl>,
+    /// What owners use is not counted: of an encrypted file system that was received, until it is opened to be written, or upgraded
+    /// (OpenZFS 2.3 `module/zfs/dmu_objset.c`, dmu_objset_create_impl_dnstats).
+    pub(in crate::embedded) uncounted: bool,
 }
 
 impl Content {
@@ -46,7 +49,7 @@ impl Content {
             salt,
         };
         let (objset, delta) = filesystem::create(&of, txn);
-        (Self { objset, zpl: Some(zpl) }, delta)
+        (Self { objset, zpl: Some(zpl), uncounted: false }, delta)
     }
 
     /// What a stream brings, of a file system as far as it says what it is.
@@ -59,7 +62,7 @@ impl Content {
             casesensitivity: number("casesensitivity"),
         });
         let zpl = zpl.filter(|_| objset.objset_type() == ObjsetType::FileSystem);
-        Self { objset, zpl }
+        Self { objset, zpl, uncounted: false }
     }
 
     /// A zvol that nothing is written to.
@@ -70,7 +73,7 @@ impl Content {
         txn: Txn,
     ) -> (Self, Delta) {
         let (objset, delta) = zvol::create(volsize, block_bytes, salt, txn);
-        (Self { objset, zpl: None }, delta)
+        (Self { objset, zpl: None, uncounted: false }, delta)
     }
 
     /// `dmu_objset_type_t`.

@@ -185,8 +185,8 @@ impl Pool {
         place.counted = self.features.is_active("filesystem_limits");
         if let Some(parent) = parent {
             self.dir_mut(parent)?.add_child(place.name.clone(), dir);
-            // What the kernel makes for itself does not count.
-            if !tail.starts_with(['$', '%']) {
+            // What the pool has for itself does not count; what is being received does, under its hidden name.
+            if !tail.starts_with('$') {
                 self.count(parent, 1, 0)?;
             }
         }

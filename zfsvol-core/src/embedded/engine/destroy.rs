@@ -229,7 +229,7 @@ impl Pool {
         }
         if let Some(parent) = parent {
             self.dir_mut(parent)?.remove_child(&name);
-            if !name.starts_with(['$', '%']) {
+            if !name.starts_with('$') {
                 self.count(parent, -1, 0)?;
             }
         }

@@ -317,7 +317,7 @@ pub(in crate::embedded) fn take_dataset(shelf: &Shelf, input: &mut Reader<'_>) -
 }
 
 fn put_content(content: &Content, keeper: &mut Keeper<'_>, out: &mut Writer) {
-    let Content { objset, zpl } = content;
+    let Content { objset, zpl, uncounted } = content;
     put_objset(objset, keeper, out);
     out.option(*zpl, |out, zpl| {
         let Zpl { version, normalization, utf8only, casesensitivity } = zpl;
@@ -325,6 +325,7 @@ fn put_content(content: &Content, keeper: &mut Keeper<'_>, out: &mut Writer) {
             out.number(number);
         }
     });
+    out.flag(*uncounted);
 }
 
 fn take_content(shelf: &Shelf, input: &mut Reader<'_>) -> Result<Content> {
@@ -338,6 +339,7 @@ fn take_content(shelf: &Shelf, input: &mut Reader<'_>) -> Result<Content> {
                 casesensitivity: input.number()?,
             })
         })?,
+        uncounted: input.flag()?,
     })
 }
 

@@ -347,7 +347,9 @@ fn start(
     flags.set(SendFlags::EMBED, features.contains(StreamFeatures::EMBED_DATA));
     flags.set(SendFlags::COMPRESS, features.contains(StreamFeatures::COMPRESSED));
     flags.set(SendFlags::RAW, features.contains(StreamFeatures::RAW));
+    let encrypted = pool.dir(pool.dataset(id)?.dir)?.crypt.is_some();
     let dataset = pool.dataset_mut(id)?;
+    dataset.content.uncounted |= encrypted && from.is_none();
     dataset.inconsistent = true;
     dataset.long_holds += 1;
     dataset.transfer.receiving = true;

@@ -34,7 +34,8 @@ pub(super) fn end(
     };
     let tx = pool.begin();
     let content = &mut pool.dataset_mut(head)?.content;
-    *content = Content::of_objset(content.objset.clone());
+    *content =
+        Content { uncounted: content.uncounted, ..Content::of_objset(content.objset.clone()) };
     let detail = format!("snap={}", request.snapshot);
     pool.log_internal("finish receiving", Some(head), detail);
     let snapshot = pool.take_snapshot(head, request.snapshot, tx)?;

@@ -63,9 +63,10 @@ pub(super) fn of_stream(
     check_from(pool, target, list)?;
     let keys = keys_of(list)?;
     check_same(pool, target.dataset, &keys)?;
-    let objset = &mut pool.dataset_mut(target.dataset)?.content.objset;
-    objset.set_portable_mac(&mac);
-    objset.set_meta(meta, last_dnode_block);
+    let content = &mut pool.dataset_mut(target.dataset)?.content;
+    content.objset.set_portable_mac(&mac);
+    content.objset.set_meta(meta, last_dnode_block);
+    content.uncounted = true;
     if target.is_new {
         put(pool, target, &keys)?;
     }
