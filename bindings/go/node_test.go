@@ -350,6 +350,19 @@ func TestContextEndsWhatWaitsForAPeer(t *testing.T) {
 				_, err := here.Dial(ctx, func(context.Context) (net.Conn, error) { return near, nil }, PeerOptions{})
 				fails(t, err, context.Canceled)
 			})
+			// A function that is done when the context has ended already.
+			near, far = connect()
+			defer far.Close()
+			ctx, cancel = context.WithCancel(t.Context())
+			prompt(t, func() {
+				_, err := here.Dial(ctx, func(dialling context.Context) (net.Conn, error) {
+					cancel()
+					<-dialling.Done()
+					time.Sleep(20 * time.Millisecond)
+					return near, nil
+				}, PeerOptions{})
+				fails(t, err, context.Canceled)
+			})
 		})
 	}
 }

@@ -154,6 +154,8 @@ type dialer struct {
 	mu sync.Mutex
 	// It has answered once, or never will.
 	over bool
+	// Nobody waits for the first answer any more.
+	gaveUp bool
 	// What the first answer is waited for on.
 	opened []net.Conn
 	// What dialling failed with first.
@@ -179,6 +181,10 @@ func (d *dialer) connect(out **C.zfsvol_transport) C.int32_t {
 		return 0
 	}
 	d.opened = append(d.opened, conn)
+	if d.gaveUp {
+		// The function did not look at its context, or was just done.
+		hangUp(conn)
+	}
 	return 0
 }
 
@@ -196,6 +202,7 @@ func (d *dialer) giveUp() {
 	d.cancel()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.gaveUp = true
 	for _, conn := range d.opened {
 		hangUp(conn)
 	}

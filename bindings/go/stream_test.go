@@ -241,12 +241,14 @@ func TestContextAndCloseEndAStreamThatNobodyTakes(t *testing.T) {
 		ok(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		stream := must(s.Send(ctx, SendOptions{}))(t)
-		time.AfterFunc(20*time.Millisecond, func() {
+		go func() {
+			// Not before it is under way.
+			r.Read(make([]byte, 1))
 			if end == "close" {
 				stream.Close()
 			}
 			cancel()
-		})
+		}()
 		prompt(t, func() {
 			_, err := io.Copy(w, stream)
 			fails(t, err, ErrCancelled)
