@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 		fmt.Printf("FAIL: %d objects of the library are left\n", left)
 		code = 1
 	}
+	if os.Getenv("ZFSVOL_TEST_URI") != "" && scenariosRun.Load() == 0 {
+		fmt.Println("FAIL: no scenario was run")
+		code = 1
+	}
 	os.Exit(code)
 }
 

@@ -51,24 +51,34 @@ static inline zfsvol_writer writing(memory *to) {
     return writer;
 }
 
-/* What a send of that snapshot writes, from `base` on if there is one. */
-static inline memory sent(zfsvol_zfs *zfs, const char *snapshot, const char *base) {
-    zfsvol_send_options options;
-    zfsvol_send *send = NULL;
+/* What a send of that snapshot writes to memory, until its end. */
+static inline memory drained(zfsvol_send *send) {
     zfsvol_transfer *transfer = NULL;
     zfsvol_writer writer;
     memory stream;
     memset(&stream, 0, sizeof(stream));
-    memset(&options, 0, sizeof(options));
-    options.size = sizeof(options);
-    options.base = str(base);
-    OK(zfsvol_send_start(zfs, str(snapshot), &options, &send, &error));
     writer = writing(&stream);
     OK(zfsvol_send_to_writer(send, &writer, &transfer, &error));
     OK(zfsvol_transfer_wait(transfer, -1, NULL, &error));
     zfsvol_transfer_free(transfer);
     zfsvol_send_free(send);
     return stream;
+}
+
+/* What a send of that snapshot writes, from `base` on if there is one. */
+static inline memory sent_with(zfsvol_zfs *zfs, const char *snapshot, const char *base, zfsvol_send_flags flags) {
+    zfsvol_send_options options;
+    zfsvol_send *send = NULL;
+    memset(&options, 0, sizeof(options));
+    options.size = sizeof(options);
+    options.base = str(base);
+    options.flags = flags;
+    OK(zfsvol_send_start(zfs, str(snapshot), &options, &send, &error));
+    return drained(send);
+}
+
+static inline memory sent(zfsvol_zfs *zfs, const char *snapshot, const char *base) {
+    return sent_with(zfs, snapshot, base, 0);
 }
 
 #endif
