@@ -3,24 +3,66 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zfsvol/zfsvol/bindings/go"
 )
 
 // docker calls a plugin as Docker does.
 type docker struct {
 	*testing.T
 	http.Client
+	// Where the volumes are mounted.
+	volumes string
 }
 
-// started runs the plugin on a kernel of its own, until the test ends.
+// place is where a plugin has its volumes: on a kernel of its own, or on OpenZFS, as root, in the dataset that ZFSVOL_TEST_DATASET names where ZFSVOL_TEST_URI is "zfs:".
+type place struct{ uri, root, volumes string }
+
+func newPlace(t *testing.T) place {
+	t.Helper()
+	uri := os.Getenv("ZFSVOL_TEST_URI")
+	if uri == "" {
+		return place{"embedded:", "tank/docker", "/volumes"}
+	}
+	p := place{uri, os.Getenv("ZFSVOL_TEST_DATASET") + "/" + t.Name(), filepath.Join(t.TempDir(), "volumes")}
+	// Before the directory is removed, for nothing may be mounted in it then.
+	t.Cleanup(func() {
+		zfs, err := zfsvol.Open(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer zfs.Close()
+		root := zfs.Dataset(p.root)
+		if _, err := root.UnmountTree(0); err != nil {
+			t.Error(err)
+		}
+		if _, err := root.DestroyRecursive(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// started runs a plugin until the test ends.
 func started(t *testing.T) docker {
+	t.Helper()
+	d, stop := newPlace(t).start(t)
+	t.Cleanup(stop)
+	return d
+}
+
+// start runs a plugin until it is stopped.
+func (p place) start(t *testing.T) (d docker, stop func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "zfsvol")
 	if err != nil {
@@ -30,20 +72,21 @@ func started(t *testing.T) docker {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error)
 	go func() {
-		over <- run(ctx, "embedded:", "tank/docker", "11111111-1111-4111-8111-111111111111", "/volumes", socket)
+		over <- run(ctx, p.uri, p.root, "11111111-1111-4111-8111-111111111111", p.volumes, socket)
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		if err := <-over; err != nil {
 			t.Error(err)
 		}
 		os.RemoveAll(dir)
-	})
+	}
 	for start := time.Now(); ; time.Sleep(time.Millisecond) {
 		if info, err := os.Stat(socket); err == nil && info.Mode().Perm() == 0o600 {
 			break
 		}
 		if time.Since(start) > 10*time.Second {
+			stop()
 			t.Fatal("it does not listen")
 		}
 	}
@@ -53,7 +96,7 @@ func started(t *testing.T) docker {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
-	}}}
+	}}, p.volumes}, stop
 }
 
 // call makes a call, whose answer may be a failure.
@@ -141,7 +184,7 @@ func TestVolumeIsMountedUntilItsLastUserIsGone(t *testing.T) {
 	d.refused("VolumeDriver.Mount", `{"Name": "web", "ID": "one"}`, "web")
 	d.ok("VolumeDriver.Create", `{"Name": "web"}`)
 	for _, id := range []string{"one", "two", "one"} {
-		if said := d.ok("VolumeDriver.Mount", `{"Name": "web", "ID": "`+id+`"}`); said.Mountpoint != "/volumes/web" {
+		if said := d.ok("VolumeDriver.Mount", `{"Name": "web", "ID": "`+id+`"}`); said.Mountpoint != d.volumes+"/web" {
 			t.Fatalf("%+v", said)
 		}
 	}
@@ -154,11 +197,76 @@ func TestVolumeIsMountedUntilItsLastUserIsGone(t *testing.T) {
 	}
 	d.ok("VolumeDriver.Unmount", `{"Name": "web", "ID": "one"}`)
 	d.ok("VolumeDriver.Unmount", `{"Name": "web", "ID": "one"}`)
-	mounted("/volumes/web")
+	mounted(d.volumes + "/web")
 	d.ok("VolumeDriver.Unmount", `{"Name": "web", "ID": "two"}`)
 	mounted("")
 	d.ok("VolumeDriver.Unmount", `{"Name": "web", "ID": "two"}`)
 	d.ok("VolumeDriver.Remove", `{"Name": "web"}`)
+}
+
+// What containers see, which takes real mounts.
+func TestContainersFindTheirFiles(t *testing.T) {
+	if os.Getenv("ZFSVOL_TEST_URI") == "" {
+		t.Skip("the embedded kernel mounts nothing that has files in it; on OpenZFS: make bindings-kernel-test")
+	}
+	place := newPlace(t)
+	d, stop := place.start(t)
+	web, copied := filepath.Join(d.volumes, "web"), filepath.Join(d.volumes, "copy")
+	mount := func(name string) { d.ok("VolumeDriver.Mount", `{"Name": "`+name+`", "ID": "one"}`) }
+	unmount := func(name string) { d.ok("VolumeDriver.Unmount", `{"Name": "`+name+`", "ID": "one"}`) }
+	says := func(directory, expected string) {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(directory, "index"))
+		if string(text) != expected || (err != nil) != (expected == "") {
+			t.Fatalf("it says %q: %v", text, err)
+		}
+	}
+	write := func(directory, name, text string) error {
+		return os.WriteFile(filepath.Join(directory, name), []byte(text), 0o600)
+	}
+	d.ok("VolumeDriver.Create", `{"Name": "web", "Opts": {"size": "16M", "compression": "off"}}`)
+	mount("web")
+	if err := write(web, "index", "hello"); err != nil {
+		t.Fatal(err)
+	}
+	var mounts syscall.Statfs_t
+	if err := syscall.Statfs(web, &mounts); err != nil || mounts.Blocks*uint64(mounts.Bsize) > 16<<20 {
+		t.Fatalf("it has %d bytes: %v", mounts.Blocks*uint64(mounts.Bsize), err)
+	}
+	if err := write(web, "much", strings.Repeat("x", 64<<20)); !errors.Is(err, syscall.EDQUOT) {
+		t.Fatalf("the size is no limit: %v", err)
+	}
+
+	// A container keeps what it has while the plugin is started anew.
+	stop()
+	d, stop = place.start(t)
+	defer func() { stop() }()
+	says(web, "hello")
+	if said := d.ok("VolumeDriver.Path", `{"Name": "web"}`); said.Mountpoint != web {
+		t.Fatalf("%+v", said)
+	}
+
+	d.ok("VolumeDriver.Create", `{"Name": "copy", "Opts": {"from": "web"}}`)
+	mount("copy")
+	says(copied, "hello")
+	if err := write(copied, "index", "changed"); err != nil {
+		t.Fatal(err)
+	}
+	unmount("web")
+	says(web, "")
+	mount("web")
+	says(web, "hello")
+	d.refused("VolumeDriver.Remove", `{"Name": "web"}`, "mounted by 1")
+	unmount("copy")
+	unmount("web")
+	mount("copy")
+	says(copied, "changed")
+	unmount("copy")
+	d.ok("VolumeDriver.Remove", `{"Name": "copy"}`)
+	d.ok("VolumeDriver.Remove", `{"Name": "web"}`)
+	if said := d.ok("VolumeDriver.List", "{}"); len(said.Volumes) != 0 {
+		t.Fatalf("%+v", said)
+	}
 }
 
 func TestSizesAreRead(t *testing.T) {
