@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // zvols are a full stream of a zvol and an increment, what is on it in the end, and the GUID of that.
@@ -178,14 +177,15 @@ func TestContextAndCloseEndWhatEatsAStream(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		from, to := io.Pipe()
-		go to.Write(full[:1000])
-		time.AfterFunc(20*time.Millisecond, func() {
+		go func() {
+			// All of it is taken when this returns, so it is under way.
+			to.Write(full[:1000])
 			if end == "close" {
 				image.Close()
 			} else {
 				cancel()
 			}
-		})
+		}()
 		prompt(t, func() {
 			err := image.Apply(ctx, from)
 			fails(t, err, ErrCancelled)
