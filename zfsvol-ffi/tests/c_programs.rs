@@ -1,4 +1,4 @@
-//! The C tests: `tests/c/*.c`, compiled as C99 and as C++ with every warning an error, and run as they are, with the address sanitizer, which
+//! The C tests and examples: `tests/c/*.c`, `examples/*.c`, compiled as C99 and as C++ with every warning an error, and run as they are, with the address sanitizer, which
 //! looks for leaks too, and under valgrind.
 
 #![expect(clippy::disallowed_methods, reason = "runs the C compiler, and what it makes")]
@@ -26,12 +26,12 @@ fn library() -> PathBuf {
 }
 
 fn programs() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(crate_dir().join("tests/c"))
-        .unwrap()
+    let mut found: Vec<PathBuf> = ["tests/c", "examples"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(crate_dir().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
         .collect();
-    found.push(crate_dir().join("examples/handoff.c"));
     found.sort();
     assert!(found.len() > 2);
     found
@@ -73,6 +73,13 @@ fn each(compiler: &str, flags: &[&str], run_it: impl Fn(&Path) -> Command) {
         compile(compiler, flags, &source, &binary);
         run(&mut run_it(&binary));
     }
+}
+
+#[test]
+fn the_code_of_the_readme_is_an_example() {
+    let readme = fs::read_to_string(common::workspace().join("README.md")).unwrap();
+    let example = fs::read_to_string(crate_dir().join("examples/readme.c")).unwrap();
+    assert!(readme.contains(&format!("```c\n{example}```\n")), "README.md shows something else");
 }
 
 #[test]

@@ -28,6 +28,14 @@ def test_backup(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed("backup", capsys) == "sound: True\nrestored: tank/b@monday\nrestored: tank/c@monday\n"
 
 
+def test_readme_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed("readme", capsys) == "['tank', 'tank/db', 'tank/db-test']\n"
+    readme = HERE.parent.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("there is no README of the project beside an sdist")
+    assert "```python\n" + (HERE / "examples" / "readme.py").read_text() + "```\n" in readme.read_text()
+
+
 def test_code_of_the_readme_runs() -> None:
     text = (HERE / "README.md").read_text().replace("```", "\n")
     parsed = doctest.DocTestParser().get_doctest(text, {}, "README.md", None, None)
