@@ -3607,7 +3607,7 @@ zfsvol_status zfsvol_pool_status(const zfsvol_zfs *zfs,
                                  zfsvol_error **error);
 
 /**
- * All properties of a pool, as `zfsvol_property_list` gives those of a dataset. Issues `ZFS_IOC_POOL_GET_PROPS`.
+ * All properties of a pool, as `zfsvol_property_list` gives those of a dataset; its features are in `zfsvol_pool_status`. Issues `ZFS_IOC_POOL_GET_PROPS`.
  */
 zfsvol_status zfsvol_pool_properties(const zfsvol_zfs *zfs,
                                      zfsvol_str pool,
@@ -4553,7 +4553,8 @@ void zfsvol_transfer_cancel(const zfsvol_transfer *transfer);
  * - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`;
  * - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams).
  *
- * Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with.
+ * Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with. That can be
+ * `TIMED_OUT` too, of a peer that was silent: then it is over, and `zfsvol_transfer_progress` fails with `CONSUMED`, which it does not while the transfer runs.
  */
 zfsvol_status zfsvol_transfer_wait(const zfsvol_transfer *transfer,
                                    int64_t milliseconds,

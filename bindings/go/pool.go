@@ -69,7 +69,7 @@ func (z *Zfs) PoolStatuses() ([]PoolStatus, error) {
 	return all, err
 }
 
-// Properties are all properties of the pool. Issues ZFS_IOC_POOL_GET_PROPS.
+// Properties are all properties of the pool, but for "feature@...": its features are in [PoolStatus]. Issues ZFS_IOC_POOL_GET_PROPS.
 func (p Pool) Properties() (Properties, error) {
 	list, err := p.zfs.answer(func(zfs *C.zfsvol_zfs, out *cList, e *cError) cStatus {
 		return C.zfsvol_pool_properties(zfs, lend(p.name), out, e)

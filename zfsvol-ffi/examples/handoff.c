@@ -56,13 +56,12 @@ static void say(const char *where, zfsvol_node *node) {
 static void wait_for(const char *what, zfsvol_transfer *transfer) {
     zfsvol_error *error = NULL;
     zfsvol_progress progress;
-    zfsvol_status status;
     memset(&progress, 0, sizeof(progress));
     progress.size = sizeof(progress);
-    while ((status = zfsvol_transfer_wait(transfer, 1000, NULL, &error)) == ZFSVOL_STATUS_TIMED_OUT) {
+    /* A transfer that has itself timed out, for its peer was silent, is over: it has no progress any more. */
+    while (zfsvol_transfer_wait(transfer, 1000, NULL, &error) == ZFSVOL_STATUS_TIMED_OUT
+           && zfsvol_transfer_progress(transfer, &progress, NULL) == ZFSVOL_STATUS_OK) {
         zfsvol_error_free(error);
-        zfsvol_transfer_progress(transfer, &progress, &error);
-        check(error);
         printf("%s: %llu bytes\n", what, (unsigned long long)progress.bytes);
     }
     check(error);

@@ -58,7 +58,7 @@ pub unsafe extern "C" fn zfsvol_pool_status(
     })
 }
 
-/// All properties of a pool, as `zfsvol_property_list` gives those of a dataset. Issues `ZFS_IOC_POOL_GET_PROPS`.
+/// All properties of a pool, as `zfsvol_property_list` gives those of a dataset; its features are in `zfsvol_pool_status`. Issues `ZFS_IOC_POOL_GET_PROPS`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_pool_properties(
     zfs: *const zfsvol_zfs,

@@ -182,7 +182,8 @@ pub unsafe extern "C" fn zfsvol_transfer_cancel(transfer: *const zfsvol_transfer
 /// - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`;
 /// - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams).
 ///
-/// Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with.
+/// Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with. That can be
+/// `TIMED_OUT` too, of a peer that was silent: then it is over, and `zfsvol_transfer_progress` fails with `CONSUMED`, which it does not while the transfer runs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_transfer_wait(
     transfer: *const zfsvol_transfer,

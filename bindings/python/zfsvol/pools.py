@@ -85,7 +85,7 @@ class Pools(Area):
         return _search(self._zfs, paths, destroyed)
 
     def properties(self, pool: Name) -> Dict[str, Dict[str, Any]]:
-        """All properties of a pool, as `zfs.properties.list` gives those of a dataset."""
+        """All properties of a pool, as `zfs.properties.list` gives those of a dataset; its features are in `status`."""
         return listed(lib.pool_properties, self._zfs, text(pool))
 
     def set_properties(self, pool: Name, values: Mapping[str, Any]) -> None:

@@ -6,12 +6,15 @@
 
 #define FILES 8
 
-static char folder[] = "/tmp/zfsvol-c-XXXXXX";
-static char paths[FILES][64];
+/* Below $TMPDIR, as it is not everywhere that /tmp is for files of this size. */
+static char folder[4000];
+static char paths[FILES][4096];
 
 static void make_files(void) {
+    const char *above = getenv("TMPDIR");
     size_t at;
-    CHECK(mkdtemp(folder) != NULL);
+    int len = snprintf(folder, sizeof(folder), "%s/zfsvol-c-XXXXXX", above == NULL || above[0] == '\0' ? "/tmp" : above);
+    CHECK(len > 0 && (size_t)len < sizeof(folder) && mkdtemp(folder) != NULL);
     for (at = 0; at < FILES; at++) {
         int fd;
         snprintf(paths[at], sizeof(paths[at]), "%s/%u", folder, (unsigned)at);
