@@ -11,7 +11,7 @@ use super::engine::{Pool, PropValue, Result, State};
 use super::store::codec::{Malformed, Reader, Writer};
 use super::unsupported::POOLS_OF_OTHERS;
 use super::vdev::state::{CANT_OPEN, HEALTHY};
-use super::vdev::{LabelState, conf};
+use super::vdev::{LabelState, Layout, conf};
 use super::{pool, pool_property};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::NvList;
@@ -169,14 +169,15 @@ pub(super) fn try_import(state: &State, cmd: &mut Cmd) -> Result<()> {
         config.insert("vdev_tree", tree).insert("load_info", NvList::new());
         return put(cmd, &config);
     };
-    let mut found = resting.pool.clone();
-    found.layout.take_paths(tree);
-    found.layout.open(false);
-    let mut config = pool::config(&found, name)?;
+    // Not the pool, which may be large.
+    let mut layout = resting.pool.layout.clone();
+    layout.take_paths(tree);
+    layout.open(false);
+    let mut config = pool::config(&resting.pool, &layout, name)?;
     config
         .insert("state", label)
         .insert("timestamp", state.env.now().as_secs())
-        .insert("load_info", load_info(&found, true))
+        .insert("load_info", load_info(&resting.pool, &layout, true))
         .insert("errata", 0_u64);
     put(cmd, &config)
 }
@@ -195,16 +196,16 @@ fn unreadable(vdev: &NvList, is_root: bool, depth: usize) -> NvList {
 }
 
 /// What was learned about a pool while it was opened: `spa_load_note_vdev_missing` and others.
-fn load_info(pool: &Pool, without_logs: bool) -> NvList {
+fn load_info(pool: &Pool, layout: &Layout, without_logs: bool) -> NvList {
     let mut info = NvList::new();
     pool.host_into(&mut info);
-    if pool.layout.check_usable(without_logs).is_err() {
-        let missing = pool.layout.missing().map(|(id, top)| {
-            let stats = |vdev: &super::vdev::Vdev| pool::stats_of(pool, Some(vdev));
+    if layout.check_usable(without_logs).is_err() {
+        let missing = layout.missing().map(|(id, top)| {
+            let stats = |vdev: &super::vdev::Vdev| pool::stats_of(pool, layout, Some(vdev));
             top.config(Some(id), Some(&stats))
         });
         let mut root = NvList::new();
-        root.insert("type", "root").insert("id", 0_u64).insert("guid", pool.layout.guid());
+        root.insert("type", "root").insert("id", 0_u64).insert("guid", layout.guid());
         root.insert("children", missing.collect::<Vec<_>>());
         info.insert("missing_vdevs", root);
     }
@@ -254,7 +255,7 @@ fn take(
     pool.layout.take_paths(config.get_list("vdev_tree").unwrap_or(&NvList::new()));
     pool.layout.open(false);
     let without_logs = flags & MISSING_LOG != 0;
-    config.insert("load_info", load_info(&pool, without_logs));
+    config.insert("load_info", load_info(&pool, &pool.layout, without_logs));
     pool.layout.check_usable(without_logs)?;
     if flags & TEMPORARY_NAME != 0 {
         pool.import.lasting_name = Some(old_name);

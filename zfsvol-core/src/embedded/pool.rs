@@ -114,7 +114,7 @@ pub(super) fn destroy(state: &mut State, cmd: &mut Cmd) -> Result<()> {
 pub(super) fn configs(state: &State, cmd: &mut Cmd) -> Result<()> {
     let mut list = NvList::new();
     for (name, pool) in &state.pools {
-        list.insert(name.to_string(), config(pool, name)?);
+        list.insert(name.to_string(), config(pool, &pool.layout, name)?);
     }
     put(cmd, &list)
 }
@@ -122,28 +122,28 @@ pub(super) fn configs(state: &State, cmd: &mut Cmd) -> Result<()> {
 /// `zfs_ioc_pool_stats`.
 pub(super) fn stats(state: &State, cmd: &mut Cmd) -> Result<()> {
     let pool = state.pool(&cmd.name)?;
-    let mut config = config(pool, &cmd.name)?;
+    let mut config = config(pool, &pool.layout, &cmd.name)?;
     let features: NvList = pool.features.iter().collect();
     config.insert("error_count", 0_u64).insert("feature_stats", features);
     cmd.cookie = 0;
     put(cmd, &config)
 }
 
-/// `spa_config_generate`.
-pub(super) fn config(pool: &Pool, name: &str) -> Result<NvList> {
+/// `spa_config_generate`, with these vdevs, which a pool that is only looked at need not have yet.
+pub(super) fn config(pool: &Pool, layout: &Layout, name: &str) -> Result<NvList> {
     let mut config = NvList::new();
-    let mut tree = pool.layout.config(&|vdev| stats_of(pool, vdev));
+    let mut tree = layout.config(&|vdev| stats_of(pool, layout, vdev));
     pool.activity.add_to_root(&mut tree, pool.env.now().as_secs());
     config
         .insert("version", VERSION)
         .insert("name", name)
         .insert("state", LabelState::Active as u64)
         .insert("txg", pool.txg)
-        .insert("pool_guid", pool.layout.guid())
+        .insert("pool_guid", layout.guid())
         .insert("errata", 0_u64)
         .insert("vdev_tree", tree)
         .insert("features_for_read", NvList::new());
-    pool.layout.count_into(&mut config);
+    layout.count_into(&mut config);
     pool.host_into(&mut config);
     for name in ["comment", "compatibility"] {
         if let Some(PropValue::Text(text)) = pool.props.get(name) {
@@ -153,10 +153,10 @@ pub(super) fn config(pool: &Pool, name: &str) -> Result<NvList> {
     Ok(config)
 }
 
-/// The statistics of a vdev, or of the root.
-pub(super) fn stats_of(pool: &Pool, vdev: Option<&Vdev>) -> Vec<u64> {
+/// The statistics of one of these vdevs, or of the root.
+pub(super) fn stats_of(pool: &Pool, layout: &Layout, vdev: Option<&Vdev>) -> Vec<u64> {
     let used = pool.dir(pool.root).map_or(0, |root| unsigned(root.used.used));
-    let usage = pool.layout.usage(vdev, used);
+    let usage = layout.usage(vdev, used);
     let mut stats = vec![0_u64; VDEV_STATS];
     let mut set = |place: usize, number: u64| {
         if let Some(slot) = stats.get_mut(place) {

@@ -1,6 +1,7 @@
 //! What the embedded kernel does not do: one list, with the errno each gives.
 //!
-//! First ioctls that are not answered at all, then what is refused within those that are.
+//! First ioctls that are not answered at all, then what is refused within those that are. Setting one owner's quota more than an object has room for is
+//! refused with `ENOSPC` where that is found out ([`Objset::set_zap`](super::data::Objset::set_zap)).
 
 use super::name::NameCheck;
 use super::name::NameCheck::{Dataset, Pool};
