@@ -1,7 +1,7 @@
 //! Nodes at the two ends of connections: everything that `push`, `unchanged` and `three` do, and what only connections have: policies, frames that get lost, peers that stall.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_push_through_a_slow_pool_keeps_to_the_window),
         case(a_push_to_a_peer_that_stalls_ends),
         case(a_push_that_is_cancelled_ends_there_too),
+        case(a_push_that_waits_for_an_answer_is_cancelled_at_once),
         case(a_node_that_stops_serving_ends_the_push),
         case(progress_is_seen_on_both_sides),
     ];
@@ -543,6 +544,42 @@ fn a_push_that_is_cancelled_ends_there_too(world: &World) {
     let rest = push(&here, &volume, &peer).expect("pushed");
     assert!(rest < Bytes::from_mib(8), "{rest}");
     assert_eq!(read(&there, &volume, 8 * MIB), noise(1, 8 * MIB));
+}
+
+fn a_push_that_waits_for_an_answer_is_cancelled_at_once(world: &World) {
+    /// How long the peer takes for an answer. It says that it lives meanwhile.
+    const STALL: Duration = Duration::from_secs(6);
+    let (here, there) = two(world);
+    for kind in [FrameKind::Look, FrameKind::Finish] {
+        let volume = disk(&here, &format!("db-{kind}"), 100_000);
+        let (node, stalls) = (there.clone(), Arc::new(AtomicUsize::new(1)));
+        let (came, is_asked) = mpsc::channel();
+        let connect = move || {
+            let (near, far) = Transport::pair()?;
+            let (node, stalls, came) = (node.clone(), Arc::clone(&stalls), came.clone());
+            let far = far.watch_frames(move |seen| {
+                let is_it = seen.kind == kind && seen.direction == Direction::Received;
+                if is_it && stalls.swap(0, Ordering::Relaxed) == 1 {
+                    // Nobody may wait for it any more.
+                    let _ = came.send(());
+                    thread::sleep(STALL);
+                }
+                Pass::Go
+            });
+            thread::spawn(move || node.serve(far, &AllowAll, &ServeOptions::new()));
+            Ok(near)
+        };
+        let peer = RemotePeer::connect(HERE, &RemoteOptions::new(), connect).expect("connected");
+        let peer: Arc<dyn Peer> = Arc::new(peer);
+        let job = here.push(&volume, &peer, &PushOptions::new()).expect("a job");
+        is_asked.recv_timeout(WAIT).expect("it is asked");
+        let start = Instant::now();
+        job.cancel();
+        refused(job.wait(), ErrorKind::Cancelled);
+        assert!(start.elapsed() < STALL / 2, "{kind}: {:?}", start.elapsed());
+        push_again(&here, &volume, &peer);
+        assert_eq!(read(&there, &volume, 100_000), noise(1, 100_000), "{kind}");
+    }
 }
 
 fn a_node_that_stops_serving_ends_the_push(world: &World) {

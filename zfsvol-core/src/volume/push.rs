@@ -130,6 +130,7 @@ impl Node {
 }
 
 /// One push, by whoever has the volume to himself.
+#[derive(Clone, Copy)]
 pub(super) struct Push<'a> {
     pub(super) node: &'a Node,
     pub(super) peer: &'a dyn Peer,
@@ -218,6 +219,12 @@ impl Push<'_> {
     /// Sends what the peer lacks, one snapshot after the other, until it lacks nothing; looks again after each, so that it does not matter
     /// what was sent before and by whom.
     pub(super) fn run(&self, now: Present) -> Result<Pushed> {
+        let within = self.peer.within(self.control);
+        let peer = within.as_deref().unwrap_or(self.peer);
+        Push { peer, ..*self }.run_until_cancelled(now)
+    }
+
+    fn run_until_cancelled(&self, now: Present) -> Result<Pushed> {
         let name = now.info.name.clone();
         let told = |error: Error| error.with_operation(PUSH).with_target(name.as_str());
         let volume = Outbound::new(now).map_err(told)?;

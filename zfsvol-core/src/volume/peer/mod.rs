@@ -78,6 +78,12 @@ pub trait Peer: fmt::Debug + Send + Sync {
     /// The node's UUID.
     fn node(&self) -> Uuid;
 
+    /// The same peer for a job: what that waits for ends when it is cancelled, but for offers, of which it must be known what became. `None` for a peer that has nothing to wait for.
+    fn within<'a>(&'a self, job: &'a Control) -> Option<Box<dyn Peer + 'a>> {
+        let _ = job;
+        None
+    }
+
     /// What it has of a volume. `None` when it has nothing, and the name is free there.
     ///
     /// # Errors

@@ -20,8 +20,14 @@ use crate::volume::Control;
 /// How much of a stream is sent in one frame: what fits a processor's cache.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// How long the peer may take to give up what was cancelled; then the connection is closed.
+/// How long the peer may take to give up a stream that was cancelled: what it saved is then known to who looks next. After that the connection is closed.
 const CANCEL_WAIT: Duration = Duration::from_secs(30);
+
+/// How long it may take to answer another request that was cancelled. Nobody waits for the answer any more; it is only that the connection can be used again.
+const ANSWER_WAIT: Duration = Duration::from_secs(1);
+
+/// How soon who waits for a connection notices that his job was cancelled.
+const TICK: Duration = Duration::from_millis(50);
 
 /// A node at the other end of a connection, which [`Node::serve`](crate::volume::Node::serve) answers.
 ///
@@ -29,7 +35,7 @@ const CANCEL_WAIT: Duration = Duration::from_secs(30);
 /// lost is made anew with the next request; what was lost with it is an error, and to do it again is harmless.
 ///
 /// Nothing waits for ever: a peer that is silent for [`RemoteOptions::silence`] is given up ([`ErrorKind::TimedOut`]), and a job that is
-/// cancelled comes back within 30 seconds, whatever the peer does.
+/// cancelled comes back within 30 seconds, whatever the peer does, and within a second where no stream is under way. An offer alone is waited for: what became of it must be known.
 pub struct RemotePeer {
     me: Uuid,
     node: Uuid,
@@ -110,7 +116,7 @@ impl RemotePeer {
         options: &RemoteOptions,
         connect: impl Fn() -> io::Result<Transport> + Send + Sync + 'static,
     ) -> Result<Self> {
-        let first = Session::open(me, options, &connect)?;
+        let first = Session::open(me, options, &connect, None)?;
         Ok(Self {
             me,
             node: first.node,
@@ -135,10 +141,15 @@ impl RemotePeer {
         })
     }
 
-    fn call(&self, request: &Request) -> Result<NvList> {
-        let mut taken = self.take()?;
-        let outcome = taken.session.call(request);
+    fn call(&self, request: &Request, control: Option<&Control>) -> Result<NvList> {
+        let mut taken = self.take(control)?;
+        let outcome = taken.session.call(request, control);
         taken.give_back(outcome)
+    }
+
+    /// The peer, for who cannot be cancelled.
+    fn unbound(&self) -> Within<'_> {
+        Within { peer: self, job: None }
     }
 
     /// Pushes and offers come from the owner: this connection is that of one node.
@@ -151,21 +162,28 @@ impl RemotePeer {
     }
 
     /// A connection that nobody else uses: an idle one, a new one, or the next that is free.
-    fn take(&self) -> Result<Taken<'_>> {
+    fn take(&self, control: Option<&Control>) -> Result<Taken<'_>> {
         let mut pool = self.pool();
         loop {
+            if control.is_some_and(Control::is_cancelled) {
+                return Err(cancelled());
+            }
             match pool.idle.pop() {
                 Some(session) if !session.link.is_over() => {
                     return Ok(Taken { peer: self, session });
                 }
                 Some(_) => pool.open -= 1,
                 None if pool.open < self.options.connections => break,
-                None => pool = self.free.wait(pool).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    let waited = self.free.wait_timeout(pool, TICK);
+                    pool = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
             }
         }
         pool.open += 1;
         drop(pool);
-        let opened = Session::open(self.me, &self.options, &self.connect).and_then(|session| {
+        let opened = Session::open(self.me, &self.options, &self.connect, control);
+        let opened = opened.and_then(|session| {
             if session.node == self.node {
                 return Ok(session);
             }
@@ -207,20 +225,73 @@ impl Peer for RemotePeer {
         self.node
     }
 
+    fn within<'a>(&'a self, job: &'a Control) -> Option<Box<dyn Peer + 'a>> {
+        Some(Box::new(Within { peer: self, job: Some(job) }))
+    }
+
+    fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
+        self.unbound().look(volume)
+    }
+
+    fn compare(&self, pushed: &Incoming) -> Result<Compared> {
+        self.unbound().compare(pushed)
+    }
+
+    fn receive(&self, incoming: &Incoming, stream: &mut dyn Read, control: &Control) -> Result<()> {
+        self.check_owner(incoming.owner)?;
+        let mut taken = self.take(Some(control))?;
+        let outcome = taken.session.push(&Request::Receive(incoming.clone()), stream, control);
+        taken.give_back(outcome).map(drop)
+    }
+
+    fn abort_receive(&self, volume: &VolumeId) -> Result<()> {
+        self.unbound().abort_receive(volume)
+    }
+
+    fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()> {
+        self.unbound().finish(pushed, from)
+    }
+
+    fn accept(&self, offer: &Offer) -> Result<()> {
+        self.check_owner(offer.from)?;
+        self.call(&Request::Accept(offer.clone()), None).map(drop)
+    }
+
+    fn settle(&self, offer: &Offer) -> Result<Settled> {
+        self.check_owner(offer.from)?;
+        message::decode_settled(&self.call(&Request::Settle(offer.clone()), None)?)
+    }
+}
+
+/// The peer, for a job that may be cancelled.
+#[derive(Clone, Copy, Debug)]
+struct Within<'a> {
+    peer: &'a RemotePeer,
+    job: Option<&'a Control>,
+}
+
+impl Within<'_> {
+    fn call(&self, request: &Request) -> Result<NvList> {
+        self.peer.call(request, self.job)
+    }
+}
+
+impl Peer for Within<'_> {
+    fn node(&self) -> Uuid {
+        self.peer.node
+    }
+
     fn look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
         message::decode_volume(&self.call(&Request::Look(volume.clone()))?)
     }
 
     fn compare(&self, pushed: &Incoming) -> Result<Compared> {
-        self.check_owner(pushed.owner)?;
+        self.peer.check_owner(pushed.owner)?;
         message::decode_compared(&self.call(&Request::Compare(pushed.clone()))?)
     }
 
     fn receive(&self, incoming: &Incoming, stream: &mut dyn Read, control: &Control) -> Result<()> {
-        self.check_owner(incoming.owner)?;
-        let mut taken = self.take()?;
-        let outcome = taken.session.push(&Request::Receive(incoming.clone()), stream, control);
-        taken.give_back(outcome).map(drop)
+        self.peer.receive(incoming, stream, control)
     }
 
     fn abort_receive(&self, volume: &VolumeId) -> Result<()> {
@@ -228,19 +299,19 @@ impl Peer for RemotePeer {
     }
 
     fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()> {
-        self.check_owner(pushed.owner)?;
-        self.check_owner(from)?;
+        self.peer.check_owner(pushed.owner)?;
+        self.peer.check_owner(from)?;
         self.call(&Request::Finish(pushed.clone())).map(drop)
     }
 
+    // What became of an offer must be known, and is waited for, however the job ends.
+
     fn accept(&self, offer: &Offer) -> Result<()> {
-        self.check_owner(offer.from)?;
-        self.call(&Request::Accept(offer.clone())).map(drop)
+        self.peer.accept(offer)
     }
 
     fn settle(&self, offer: &Offer) -> Result<Settled> {
-        self.check_owner(offer.from)?;
-        message::decode_settled(&self.call(&Request::Settle(offer.clone()))?)
+        self.peer.settle(offer)
     }
 }
 
@@ -338,6 +409,7 @@ impl Session {
         me: Uuid,
         options: &RemoteOptions,
         connect: &dyn Fn() -> io::Result<Transport>,
+        control: Option<&Control>,
     ) -> Result<Self> {
         let transport = connect().map_err(|error| {
             let reason = format!("there is no connection: {error}");
@@ -345,7 +417,7 @@ impl Session {
         })?;
         let link = Link::start(transport, options.silence, ANSWER_BYTES_MAX)?;
         let greeted = session::say_hello(&link, me, options.silence)
-            .and_then(|()| session::hear_hello(&link, options.silence, None));
+            .and_then(|()| session::hear_hello(&link, options.silence, control));
         match greeted {
             Ok(hello) => Ok(Self {
                 link,
@@ -361,13 +433,17 @@ impl Session {
         }
     }
 
-    fn call(&mut self, request: &Request) -> Outcome<NvList> {
+    fn call(&mut self, request: &Request, control: Option<&Control>) -> Outcome<NvList> {
         let number = self.begin(request)?;
         let mut nothing = Sending { ended: true, ..Sending::default() };
         loop {
-            // Without a stream there is no room, and without a job nothing is cancelled.
-            if let Heard::Over(answer) = self.hear(number, &mut nothing, None)? {
-                return Ok(answer);
+            match self.hear(number, &mut nothing, control)? {
+                Heard::Over(answer) => return Ok(answer),
+                // Without a stream there is none.
+                Heard::Room => {}
+                Heard::Cancelled => {
+                    return self.give_up(number, cancelled(), ANSWER_WAIT).map(Err);
+                }
             }
         }
     }
@@ -388,7 +464,7 @@ impl Session {
                     return Err(violation("a stream was answered before its end"));
                 }
                 Heard::Over(refused) => return Ok(refused),
-                Heard::Cancelled => return self.give_up(number, cancelled()).map(Err),
+                Heard::Cancelled => return self.give_up(number, cancelled(), CANCEL_WAIT).map(Err),
             }
             let room = usize::try_from(sending.room()).unwrap_or(usize::MAX);
             let mut body = vec![0; room.min(self.piece_bytes)];
@@ -401,7 +477,7 @@ impl Session {
                     self.send(number, frame, Some(control))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.give_up(number, of_stream(error)).map(Err),
+                Err(error) => return self.give_up(number, of_stream(error), CANCEL_WAIT).map(Err),
             }
         }
         let end = message::encode_end(sending.sent);
@@ -411,7 +487,7 @@ impl Session {
             match self.hear(number, &mut sending, Some(control))? {
                 Heard::Over(answer) => return Ok(answer),
                 Heard::Room => {}
-                Heard::Cancelled => return self.give_up(number, cancelled()).map(Err),
+                Heard::Cancelled => return self.give_up(number, cancelled(), CANCEL_WAIT).map(Err),
             }
         }
     }
@@ -481,9 +557,9 @@ impl Session {
         }
     }
 
-    /// Has the peer give a request up, and waits until it has: what it saved is then known to who looks next.
-    fn give_up(&self, number: u32, why: Error) -> Result<Error> {
-        let until = Instant::now() + CANCEL_WAIT;
+    /// Has the peer give a request up, and waits until it has, or so long.
+    fn give_up(&self, number: u32, why: Error, most: Duration) -> Result<Error> {
+        let until = Instant::now() + most;
         self.link.send(Frame::empty(FrameKind::Cancel, number), None, Some(until))?;
         loop {
             let Came::Frame(frame) = self.link.receive(Some(until), None)? else {
