@@ -26,6 +26,8 @@ pub(super) enum FindingKind {
     WrongEpoch,
     /// Recovery failed, or what was interrupted did not come to its end when it was done again.
     Unfinished,
+    /// What the next push begins from is not safe.
+    LostBase,
     /// Something is left over that nobody needs.
     LeftOver,
 }
@@ -42,7 +44,7 @@ impl fmt::Display for Finding {
     }
 }
 
-use FindingKind::{LeftOver, LostData, TwoWriters, Unfinished, WrongEpoch};
+use FindingKind::{LeftOver, LostBase, LostData, TwoWriters, Unfinished, WrongEpoch};
 
 /// The highest epoch that each node has seen so far.
 #[derive(Debug, Default)]
@@ -54,7 +56,8 @@ pub(super) fn always(stage: &Stage, scenario: &Scenario, seen: &mut Seen) -> Res
     let copies: Vec<&Copy> = all.iter().filter(|copy| copy.info.ownership.id == stage.id).collect();
     one_writer(&copies, scenario)?;
     epochs_grow(&copies, scenario, seen)?;
-    nothing_is_lost(stage, &all, &copies)
+    nothing_is_lost(stage, &all, &copies)?;
+    copies.iter().try_for_each(|copy| bases_have_bookmarks(stage, copy))
 }
 
 fn one_writer(copies: &[&Copy], scenario: &Scenario) -> Result<(), Finding> {
@@ -127,6 +130,25 @@ fn nothing_is_lost(stage: &Stage, all: &[Copy], copies: &[&Copy]) -> Result<(), 
     }
 }
 
+/// What an owner holds for a push has a bookmark at any time: so the next one has something to begin from, also where somebody lets go of the snapshot and destroys it.
+fn bases_have_bookmarks(stage: &Stage, copy: &Copy) -> Result<(), Finding> {
+    if !copy.info.is_owned_by(copy.side.id()) {
+        return Ok(());
+    }
+    let zfs = stage.zfs(copy.side);
+    let bookmarks = zfs.bookmarks(&copy.info.dataset).expect("asked");
+    for name in stage.snapshots(copy.side, &copy.info.dataset) {
+        let snapshot = copy.info.dataset.snapshot(&name).expect("a name");
+        let holds = zfs.holds(&snapshot).expect("asked");
+        let guid = zfs.properties(&snapshot).expect("there").number("guid");
+        let is_held = holds.iter().any(|hold| hold.tag.starts_with("zfsvol:push:"));
+        if is_held && !bookmarks.iter().any(|one| Some(one.guid.get()) == guid) {
+            return Err(Finding::new(LostBase, format!("'{name}' has no bookmark: {copy}")));
+        }
+    }
+    Ok(())
+}
+
 /// What must be true once what was interrupted is done.
 pub(super) fn is_done(stage: &Stage, scenario: &Scenario) -> Result<(), Finding> {
     ends(stage, scenario).map(drop)
@@ -195,12 +217,20 @@ fn only_what_is_needed(stage: &Stage, scenario: &Scenario, copy: &Copy) -> Resul
             }
         }
     }
-    let bookmarks = zfs.bookmarks(&copy.info.dataset).expect("asked").len();
+    let bookmarks = zfs.bookmarks(&copy.info.dataset).expect("asked");
+    let of = |side: Side| {
+        let prefix = format!("zfsvol-push-{}-", side.id().simple());
+        bookmarks.iter().filter(|one| one.name.bookmark().starts_with(&prefix)).count()
+    };
+    let (other, own) = (of(copy.side.other()), of(copy.side));
     let is_volume = copy.info.ownership.id == stage.id;
     let is_owner = is_volume && copy.side == scenario.owner;
     let needed = (usize::from(is_volume), usize::from(is_volume), usize::from(is_owner));
-    if pushed > needed.0 || holds != needed.1 || bookmarks != needed.2 {
-        return left_over(&format!("{pushed} snapshots, {holds} holds, {bookmarks} bookmarks"));
+    // Who has not owned it from the beginning keeps what others may have of it: what came last, and what that began from.
+    let may_have = if is_owner && copy.info.ownership.epoch > 1 { 1..=2 } else { 0..=0 };
+    let is_all = bookmarks.len() == other + own && may_have.contains(&own);
+    if pushed > needed.0 || holds != needed.1 || other != needed.2 || !is_all {
+        return left_over(&format!("{pushed} snapshots, {holds} holds, {bookmarks:?}"));
     }
     Ok(())
 }

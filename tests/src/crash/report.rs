@@ -93,6 +93,7 @@ impl fmt::Display for Report {
             count(FindingKind::WrongEpoch)
         )?;
         writeln!(f, "{:>7}  that trying again did not finish", count(FindingKind::Unfinished))?;
+        writeln!(f, "{:>7}  with a base without a bookmark", count(FindingKind::LostBase))?;
         write!(f, "{:>7}  that left something over", count(FindingKind::LeftOver))
     }
 }

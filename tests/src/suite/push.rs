@@ -151,9 +151,11 @@ fn assert_owner(two: &Two, volume: &VolumeName, owner: Option<Uuid>) {
 
 /// What a peer does badly, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mishap {
+pub(super) enum Mishap {
     /// The stream is cut after so many bytes.
     Cut(u64),
+    /// That the push is over is not heard.
+    NoFinish,
     /// The offer does not get there.
     NoAccept,
     /// The offer is accepted, and the answer is lost.
@@ -166,13 +168,13 @@ enum Mishap {
 
 /// A connection to a peer that something happens to.
 #[derive(Debug)]
-struct Unlucky {
+pub(super) struct Unlucky {
     inner: Arc<dyn Peer>,
     mishap: Mutex<Option<Mishap>>,
 }
 
 impl Unlucky {
-    fn new(peer: &Arc<dyn Peer>, mishap: Mishap) -> Arc<Self> {
+    pub(super) fn new(peer: &Arc<dyn Peer>, mishap: Mishap) -> Arc<Self> {
         Arc::new(Self { inner: Arc::clone(peer), mishap: Mutex::new(Some(mishap)) })
     }
 
@@ -220,7 +222,10 @@ impl Peer for Unlucky {
     }
 
     fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<(), Error> {
-        self.inner.finish(pushed, from)
+        match self.mishap() {
+            Some(Mishap::NoFinish) => lost(),
+            _ => self.inner.finish(pushed, from),
+        }
     }
 
     fn accept(&self, offer: &Offer) -> Result<(), Error> {

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use zfsvol_core::volume::{Node, Peer, Recovered, Uuid, VolumeName};
+use zfsvol_core::volume::{Node, Peer, PushOptions, Recovered, Uuid, VolumeName};
 use zfsvol_core::{Bytes, Error};
 
-use super::push::{MIB, all_snapshots, disk, push, read, write};
+use super::push::{MIB, Mishap, Unlucky, all_snapshots, disk, push, read, write};
 use crate::volume::noise;
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case(who_takes_over_sends_the_others_only_what_is_new),
+        case(after_a_takeover_the_order_of_pushes_does_not_matter),
+        case(after_a_handoff_the_order_of_pushes_does_not_matter),
+        case(what_only_began_to_be_pushed_is_in_common_too),
+        case(who_owns_no_more_keeps_no_bookmarks),
         case(an_owner_keeps_what_each_replica_has),
         case(a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it),
     ]
@@ -75,6 +79,19 @@ impl Three<'_> {
         all_snapshots(&self.nodes[node], &self.volume)
     }
 
+    /// The nodes that the bookmarks of a copy are for, in order.
+    fn bookmarks_for(&self, node: usize) -> Vec<usize> {
+        let dataset = self.nodes[node].dataset(&self.volume).expect("a name");
+        let bookmarks = self.world.zfs().bookmarks(&dataset).expect("listed");
+        let prefix = |id: &Uuid| format!("zfsvol-push-{}-", id.simple());
+        let is_for = |n: &usize, name: &str| name.starts_with(&prefix(&IDS[*n]));
+        let node_of =
+            |name: &str| (A..=C).find(|n| is_for(n, name)).expect("a bookmark for a node");
+        let mut nodes: Vec<_> = bookmarks.iter().map(|one| node_of(one.name.bookmark())).collect();
+        nodes.sort_unstable();
+        nodes
+    }
+
     /// The nodes for which a snapshot is held, in order.
     fn held_for(&self, node: usize, snapshot: &str) -> Vec<usize> {
         let dataset = self.nodes[node].dataset(&self.volume).expect("a name");
@@ -95,7 +112,6 @@ fn who_takes_over_sends_the_others_only_what_is_new(world: &World) {
     let Ok(Recovered::Superseded { set_aside: Some(aside) }) = recovered else {
         panic!("{recovered:?}")
     };
-    // What C has in common with B is held at C for A, of which it had it: so B comes first.
     for round in 3..6 {
         for to in [B, A] {
             three.push_little(C, to);
@@ -112,13 +128,92 @@ fn who_takes_over_sends_the_others_only_what_is_new(world: &World) {
     three.write(B, 9);
     // What was set aside hangs on what all had at first.
     assert!(three.nodes[A].destroy(&aside).expect("destroyed"));
-    // What B has is held there for C.
-    for to in [A, C] {
+    for to in [C, A] {
         three.push_little(B, to);
     }
     for node in [A, B, C] {
         assert_eq!(three.snapshots(node).len(), 1, "{node}: {:?}", three.snapshots(node));
     }
+}
+
+/// Pushes from C to one of the others for a while, and only then to the one that had nothing since C came to own the volume.
+fn push_one_long_before_the_other(three: &Three<'_>, first: usize, then: usize) {
+    for round in 2..5 {
+        three.write(C, round);
+        three.push_little(C, first);
+    }
+    // No snapshot of that time is left at C.
+    assert_eq!(three.snapshots(C).len(), 1, "{:?}", three.snapshots(C));
+    assert_eq!(three.bookmarks_for(C), [first, C]);
+    three.push_little(C, then);
+    three.write(C, 9);
+    three.push_little(C, first);
+    three.push_little(C, then);
+    assert_eq!((three.snapshots(A), three.snapshots(B)), (three.snapshots(C), three.snapshots(C)));
+    let mut all = [first, then, C];
+    all.sort_unstable();
+    assert_eq!(three.bookmarks_for(C), all);
+}
+
+fn after_a_takeover_the_order_of_pushes_does_not_matter(world: &World) {
+    let three = three(world);
+    three.nodes[C].takeover(&three.volume).expect("taken over");
+    three.nodes[A].recover(&three.volume, &*three.peers[A][C]).expect("recovered");
+    push_one_long_before_the_other(&three, A, B);
+}
+
+fn after_a_handoff_the_order_of_pushes_does_not_matter(world: &World) {
+    let three = three(world);
+    let (peer, options) = (&three.peers[A][C], PushOptions::new());
+    let handoff = three.nodes[A].handoff(&three.volume, peer, &options).expect("begun");
+    // What all have is all there is.
+    assert_eq!(handoff.wait().expect("handed over").bytes, Bytes::ZERO);
+    push_one_long_before_the_other(&three, A, B);
+}
+
+fn what_only_began_to_be_pushed_is_in_common_too(world: &World) {
+    let three = three(world);
+    // Something new of A gets to B and to C, and A dies before it says to C that this was all.
+    three.write(A, 1);
+    three.push_little(A, B);
+    let unfinished: Arc<dyn Peer> = Unlucky::new(&three.peers[A][C], Mishap::NoFinish);
+    push(&three.nodes[A], &three.volume, &unfinished).expect_err("not finished");
+    assert_eq!(three.snapshots(C).len(), 2);
+    three.nodes[C].takeover(&three.volume).expect("taken over");
+    three.nodes[A].recover(&three.volume, &*three.peers[A][C]).expect("recovered");
+    for round in 2..4 {
+        three.write(C, round);
+        three.push_little(C, A);
+    }
+    assert_eq!(three.snapshots(C).len(), 1);
+    three.push_little(C, B);
+    // Both that came and what it began from are remembered.
+    assert_eq!(three.bookmarks_for(C), [A, B, C, C]);
+}
+
+fn who_owns_no_more_keeps_no_bookmarks(world: &World) {
+    let three = three(world);
+    assert_eq!(three.bookmarks_for(A), [B, C]);
+    // Handed over, and taken over from who then comes back.
+    let (peer, options) = (&three.peers[A][C], PushOptions::new());
+    let handoff = three.nodes[A].handoff(&three.volume, peer, &options).expect("begun");
+    handoff.wait().expect("handed over");
+    assert_eq!((three.bookmarks_for(A), three.bookmarks_for(C)), (vec![], vec![A, C]));
+    three.nodes[B].takeover(&three.volume).expect("taken over");
+    assert_eq!(three.bookmarks_for(B), [A, B]);
+    // Both have the same epoch. The higher UUID is right.
+    let recovered = three.nodes[B].recover(&three.volume, &*three.peers[B][C]);
+    assert_eq!(recovered.expect("recovered"), Recovered::Superseded { set_aside: None });
+    assert_eq!(three.bookmarks_for(B), [0; 0]);
+    // Taken away from who was told to take over, and did not get to it.
+    let dataset = three.nodes[B].dataset(&three.volume).expect("a name");
+    let base = dataset.snapshot(&three.snapshots(B)[0]).expect("a name");
+    let bookmark = dataset.bookmark(&format!("zfsvol-push-{}-0", IDS[B].simple())).expect("a name");
+    world.zfs().bookmark(&[(bookmark, base.into())]).expect("made");
+    assert_eq!(three.bookmarks_for(B), [B]);
+    let recovered = three.nodes[B].recover(&three.volume, &*three.peers[B][C]);
+    assert_eq!(recovered.expect("recovered"), Recovered::Nothing);
+    assert_eq!(three.bookmarks_for(B), [0; 0]);
 }
 
 fn an_owner_keeps_what_each_replica_has(world: &World) {

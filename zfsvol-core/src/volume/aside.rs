@@ -102,7 +102,9 @@ impl Node {
             let properties = replica.write(PropertySet::new())?;
             self.zfs().create_clone(&dataset, &aside.snapshot(&base.name)?, &properties)?;
         }
-        self.zfs().promote(&dataset)
+        self.zfs().promote(&dataset)?;
+        // The bookmarks came along with what they are of.
+        self.forget_bookmarks(&dataset)
     }
 }
 

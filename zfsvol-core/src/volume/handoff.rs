@@ -44,7 +44,7 @@ impl Node {
     ///
     /// There is no moment with two owners. Should this process or the connection die on the way, [`Node::recover`] says who owns the volume.
     ///
-    /// Issues what [`Node::push`] does, and `ZFS_IOC_SET_PROP` twice here and once there.
+    /// Issues what [`Node::push`] does, and `ZFS_IOC_SET_PROP` twice here and once there. The bookmarks that pushes begin from are made there and destroyed here.
     ///
     /// # Errors
     /// As [`Node::push`], and [`ErrorKind::Busy`]: it is mounted, and in use. When the peer refused, the volume is this node's as before; when
@@ -74,7 +74,9 @@ impl Node {
     /// That the owner is gone is the caller's to know. If it comes back it is refused by its peers, and [`Node::recover`] there keeps what it had
     /// written.
     ///
-    /// Issues `ZFS_IOC_SET_PROP`; on disk when it returns. What an interrupted push had brought of a further snapshot is thrown away before.
+    /// What its replicas have in common with it, whoever they are, keeps a bookmark: each of them is sent only what is new, whichever is pushed to first.
+    ///
+    /// Issues `ZFS_IOC_BOOKMARK` and `ZFS_IOC_SET_PROP`; on disk when it returns. What an interrupted push had brought of a further snapshot is thrown away before.
     ///
     /// # Errors
     /// - [`ErrorKind::NotFound`].
@@ -96,6 +98,7 @@ impl Node {
         if volume.resume_token.is_some() {
             self.zfs().abort_receive(&volume.dataset).map_err(told)?;
         }
+        self.bookmark_shared(&volume).map_err(told)?;
         let ownership = Ownership {
             owner: self.id(),
             epoch: volume.ownership.epoch.saturating_add(1),
@@ -134,6 +137,8 @@ impl Node {
             if volume.origin.is_some() {
                 self.zfs().promote(&volume.dataset).map_err(told)?;
             }
+            // Of a takeover that was begun, or of a handoff from here.
+            self.forget_bookmarks(&volume.dataset).map_err(told)?;
             return Ok(Recovered::Nothing);
         }
         let id = id_of(&volume);
@@ -253,7 +258,7 @@ impl Node {
         let properties = replica.write(PropertySet::new())?.with("readonly", true)?;
         self.zfs().set_properties(&volume.dataset, &properties)?;
         self.tell(&VolumeEvent::new(&volume.name, HandedOver { to: owner }));
-        Ok(())
+        self.forget_bookmarks(&volume.dataset)
     }
 
     /// This node owns it as before. The epoch is the one that was offered: the peer will not accept it any more.

@@ -5,9 +5,9 @@ use uuid::Uuid;
 use super::snapshot::ENGINE_PREFIX;
 use super::{Node, VolumeInfo, VolumeSnapshot};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::SnapshotName;
+use crate::name::{DatasetName, SnapshotName};
 use crate::units::Guid;
-use crate::zfs::Destroy;
+use crate::zfs::{Bookmark, Destroy};
 
 const KEEP: &str = "keep what the next push of the volume begins from";
 
@@ -28,48 +28,65 @@ fn tag(other: Uuid) -> String {
     format!("{TAG_PREFIX}{other}")
 }
 
-/// The name of the bookmark of that snapshot: what the next push to that node begins from when the snapshot is gone.
-fn bookmark_name(other: Uuid) -> String {
+/// The names of the bookmarks of such snapshots begin so: the next push to that node begins from them where the snapshot is gone. Those with the id of the node that
+/// they are on are of what it had in common with any node when it came to own the volume.
+fn bookmark_prefix(other: Uuid) -> String {
     format!("{ENGINE_PREFIX}push-{}", other.simple())
+}
+
+/// The name of one of them. No two of a node are called the same: so the next can be made before the last goes.
+fn bookmark_name(other: Uuid, guid: Guid) -> String {
+    format!("{}-{:016x}", bookmark_prefix(other), guid.get())
 }
 
 /// The pushes for which earlier snapshots are needed no more, once there is a later one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pushes {
-    /// An owner's: those with the other node. What its other replicas have, it keeps.
-    WithThat,
+    /// An owner's: those with that node. What its other replicas have, it keeps.
+    With(Uuid),
     /// A replica's: those with any node. Its owner is the only one that pushes to it, and to go back before what that has pushed would need a push of everything.
     WithAny,
 }
 
 impl Node {
-    /// Holds the snapshot with that GUID for the next push between this node and `other`, lets go of the others that were held for pushes `with` whom, and destroys what no
-    /// push needs any more.
-    pub(super) fn keep_base(
+    /// Has a replica keep the snapshot with that GUID for the next push between this node and `other`, and nothing older for any push.
+    pub(super) fn keep_base(&self, volume: &VolumeInfo, base: Guid, other: Uuid) -> Result<()> {
+        let snapshots = self.all_snapshots(volume)?;
+        let kept = snapshots.iter().find(|snapshot| snapshot.guid == base).ok_or_else(|| {
+            let reason = format!("it has no snapshot of GUID {base}");
+            Error::new(ErrorKind::NotFound, KEEP, reason).with_target(volume.name.as_str())
+        })?;
+        self.hold_base(volume, kept, other)?;
+        self.let_go_before(volume, &snapshots, kept, Pushes::WithAny)
+    }
+
+    /// Holds a snapshot for the next push between this node and `other`.
+    pub(super) fn hold_base(
         &self,
         volume: &VolumeInfo,
-        base: Guid,
+        base: &VolumeSnapshot,
         other: Uuid,
-        with: Pushes,
     ) -> Result<()> {
-        let told = |error: Error| error.with_operation(KEEP).with_target(volume.name.as_str());
-        let snapshots = self.all_snapshots(volume).map_err(told)?;
-        let kept = snapshots.iter().find(|snapshot| snapshot.guid == base).ok_or_else(|| {
-            told(Error::new(
-                ErrorKind::NotFound,
-                KEEP,
-                format!("it has no snapshot of GUID {base}"),
-            ))
-        })?;
-        let tag = tag(other);
-        match self.zfs().hold(&[(full(volume, kept)?, &tag)], None) {
-            Err(error) if error.kind() != ErrorKind::Exists => return Err(told(error)),
-            _ => {}
+        match self.zfs().hold(&[(full(volume, base)?, &tag(other))], None) {
+            Err(error) if error.kind() != ErrorKind::Exists => Err(told(volume, error)),
+            _ => Ok(()),
         }
+    }
+
+    /// Lets go of the snapshots before that one that were held for such pushes, and destroys what no push needs any more. What came after it is left alone: it may be that the
+    /// word to keep this one comes late.
+    pub(super) fn let_go_before(
+        &self,
+        volume: &VolumeInfo,
+        snapshots: &[VolumeSnapshot],
+        base: &VolumeSnapshot,
+        of: Pushes,
+    ) -> Result<()> {
+        let told = |error| told(volume, error);
         let mut unneeded = Vec::new();
-        for snapshot in snapshots.iter().filter(|snapshot| snapshot.guid != base) {
-            let is_over = |one: &str| match with {
-                Pushes::WithThat => one == tag,
+        for snapshot in snapshots.iter().take_while(|snapshot| snapshot.guid != base.guid) {
+            let is_over = |one: &str| match of {
+                Pushes::With(other) => one == tag(other),
                 Pushes::WithAny => one.starts_with(TAG_PREFIX),
             };
             let left = self.let_go_where(volume, snapshot, is_over).map_err(told)?;
@@ -81,52 +98,104 @@ impl Node {
         self.destroy_unneeded(&unneeded).map_err(told)
     }
 
-    /// Makes a bookmark of the snapshot that the next push to `other` begins from, in place of the one before.
+    /// Makes a bookmark of the snapshot that the next push to `other` begins from. The one before stays.
     pub(super) fn bookmark_base(
         &self,
         volume: &VolumeInfo,
-        base: &SnapshotName,
-        guid: Guid,
+        base: &VolumeSnapshot,
         other: Uuid,
     ) -> Result<()> {
-        let bookmark = volume.dataset.bookmark(&bookmark_name(other))?;
-        let bookmarks = self.zfs().bookmarks(&volume.dataset)?;
-        match bookmarks.iter().find(|found| found.name == bookmark) {
-            Some(found) if found.guid == guid => return Ok(()),
-            Some(_) => self.zfs().destroy_bookmarks([&bookmark])?,
-            None => {}
+        let there = self.zfs().bookmarks(&volume.dataset)?;
+        self.add_bookmarks(volume, &there, &[(base, other)])
+    }
+
+    /// Destroys the bookmarks that the next push to `other` needs no more, because that begins from this snapshot.
+    pub(super) fn forget_bookmarks_before(
+        &self,
+        volume: &VolumeInfo,
+        base: &VolumeSnapshot,
+        other: Uuid,
+    ) -> Result<()> {
+        let prefix = bookmark_prefix(other);
+        self.forget_where(&volume.dataset, |one| {
+            one.name.bookmark().starts_with(&prefix) && one.guid != base.guid
+        })
+    }
+
+    /// Has a node that is about to own a volume remember what others may have of it: whoever pushed it here may have pushed it to others, of which this node does not know, and
+    /// what is held for one node is let go once that was pushed to.
+    pub(super) fn bookmark_shared(&self, volume: &VolumeInfo) -> Result<()> {
+        /// The newest, which a push brought, and the one that it began from; and something for what others left there.
+        const SHARED_MAX: usize = 8;
+        let snapshots = self.all_snapshots(volume)?;
+        let mut wanted = Vec::new();
+        for (age, snapshot) in snapshots.iter().rev().enumerate() {
+            let others = self.held_for(volume, snapshot)?;
+            if age == 0 || !others.is_empty() || snapshot.name.starts_with(PUSH_PREFIX) {
+                wanted.push((snapshot, self.id()));
+            }
+            wanted.extend(others.into_iter().map(|other| (snapshot, other)));
+            if wanted.len() >= SHARED_MAX {
+                break;
+            }
         }
-        match self.zfs().bookmark(&[(bookmark, base.clone().into())]) {
+        let there = self.zfs().bookmarks(&volume.dataset)?;
+        self.add_bookmarks(volume, &there, &wanted)
+    }
+
+    /// Makes those bookmarks that are not there, all in one transaction group.
+    fn add_bookmarks(
+        &self,
+        volume: &VolumeInfo,
+        there: &[Bookmark],
+        wanted: &[(&VolumeSnapshot, Uuid)],
+    ) -> Result<()> {
+        let mut missing = Vec::new();
+        for (snapshot, other) in wanted {
+            let name = volume.dataset.bookmark(&bookmark_name(*other, snapshot.guid))?;
+            if there.iter().all(|one| one.name != name) {
+                missing.push((name, full(volume, snapshot)?.into()));
+            }
+        }
+        match self.zfs().bookmark(&missing) {
             // An old pool: without a bookmark, the snapshot that is held is all there is to begin from.
             Err(error) if error.kind() == ErrorKind::FeatureDisabled => Ok(()),
             made => made,
         }
     }
 
-    /// Whether the bookmark that the next push to `other` begins from is of that snapshot. It is made last of all that ends a push, so all of that was done then.
+    /// Whether the next push to `other` begins from that snapshot and from no other. The bookmarks of those before it are destroyed last of all that ends a push, so all of that was
+    /// done then.
     pub(super) fn has_bookmark_of(
         &self,
         volume: &VolumeInfo,
         guid: Guid,
         other: Uuid,
     ) -> Result<bool> {
-        let bookmark = volume.dataset.bookmark(&bookmark_name(other))?;
+        let prefix = bookmark_prefix(other);
         let bookmarks = self.zfs().bookmarks(&volume.dataset)?;
-        Ok(bookmarks.iter().any(|found| found.name == bookmark && found.guid == guid))
+        let mut ours = bookmarks.iter().filter(|one| one.name.bookmark().starts_with(&prefix));
+        Ok(ours.next().is_some_and(|one| one.guid == guid) && ours.next().is_none())
     }
 
-    /// Destroys the bookmarks that pushes begin from, to whatever node.
-    pub(super) fn forget_bookmarks(&self, volume: &VolumeInfo) -> Result<()> {
-        let prefix = volume.dataset.bookmark(&format!("{ENGINE_PREFIX}push-"))?;
-        let bookmarks = self.zfs().bookmarks(&volume.dataset)?.into_iter().map(|one| one.name);
-        let ours: Vec<_> =
-            bookmarks.filter(|name| name.as_str().starts_with(prefix.as_str())).collect();
-        if ours.is_empty() { Ok(()) } else { self.zfs().destroy_bookmarks(&ours) }
+    /// Destroys the bookmarks that pushes begin from, to whatever node: it is its owner that pushes a volume.
+    pub(super) fn forget_bookmarks(&self, dataset: &DatasetName) -> Result<()> {
+        let prefix = format!("{ENGINE_PREFIX}push-");
+        self.forget_where(dataset, |one| one.name.bookmark().starts_with(&prefix))
+    }
+
+    fn forget_where(
+        &self,
+        dataset: &DatasetName,
+        is_over: impl Fn(&Bookmark) -> bool,
+    ) -> Result<()> {
+        let there = self.zfs().bookmarks(dataset)?;
+        let over: Vec<_> = there.into_iter().filter(is_over).map(|one| one.name).collect();
+        if over.is_empty() { Ok(()) } else { self.zfs().destroy_bookmarks(&over) }
     }
 
     /// Forgets everything about pushes of a volume: it becomes one of its own that was never pushed.
     pub(super) fn forget_pushes(&self, volume: &VolumeInfo) -> Result<()> {
-        self.forget_bookmarks(volume)?;
         let mut unneeded = Vec::new();
         for snapshot in self.all_snapshots(volume)? {
             let left = self.let_go_where(volume, &snapshot, |tag| tag.starts_with(TAG_PREFIX))?;
@@ -134,7 +203,8 @@ impl Node {
                 unneeded.push(full(volume, &snapshot)?);
             }
         }
-        self.destroy_unneeded(&unneeded)
+        self.destroy_unneeded(&unneeded)?;
+        self.forget_bookmarks(&volume.dataset)
     }
 
     /// Lets go of every snapshot of a volume that is held for pushes between this node and any other: for one that is to be destroyed.
@@ -143,6 +213,16 @@ impl Node {
             self.let_go_where(volume, &snapshot, |tag| tag.starts_with(TAG_PREFIX))?;
         }
         Ok(())
+    }
+
+    /// The nodes for which a snapshot is held.
+    fn held_for(&self, volume: &VolumeInfo, snapshot: &VolumeSnapshot) -> Result<Vec<Uuid>> {
+        if snapshot.holds == 0 {
+            return Ok(Vec::new());
+        }
+        let holds = self.zfs().holds(&full(volume, snapshot)?)?;
+        let nodes = holds.iter().filter_map(|hold| hold.tag.strip_prefix(TAG_PREFIX)?.parse().ok());
+        Ok(nodes.collect())
     }
 
     /// Releases the holds with such tags. Says how many others are left.
@@ -173,6 +253,10 @@ impl Node {
             destroyed => destroyed,
         }
     }
+}
+
+fn told(volume: &VolumeInfo, error: Error) -> Error {
+    error.with_operation(KEEP).with_target(volume.name.as_str())
 }
 
 fn full(volume: &VolumeInfo, snapshot: &VolumeSnapshot) -> Result<SnapshotName> {

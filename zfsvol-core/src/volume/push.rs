@@ -466,18 +466,22 @@ impl Push<'_> {
         received
     }
 
-    /// Both sides keep what the next push begins from. The peer first: what it has is what the next one can begin from.
+    /// Both sides keep what the next push begins from. What the last one began from goes when both have that: here not before the peer has it, and there not before it is held here
+    /// and has a bookmark.
     fn settle(&self, volume: &Outbound, goal: Guid) -> Result<()> {
         self.control.enter(PUSH, Phase::Settling)?;
-        let (info, to) = (&volume.info, self.peer.node());
-        let snapshots = self.node.all_snapshots(info)?;
+        let (info, node, to) = (&volume.info, self.node, self.peer.node());
+        let snapshots = node.all_snapshots(info)?;
         let base = snapshots.iter().find(|one| one.guid == goal).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, PUSH, "the snapshot that was pushed is gone")
         })?;
-        self.peer.finish(&volume.incoming(base.name.clone(), goal), self.node.id())?;
-        self.node.keep_base(info, goal, to, Pushes::WithThat)?;
-        // The last: that it is there says that all else was done.
-        self.node.bookmark_base(info, &snapshot_of(info, base)?, goal, to)
+        // What is held for a push has a bookmark at any time.
+        node.bookmark_base(info, base, to)?;
+        node.hold_base(info, base, to)?;
+        self.peer.finish(&volume.incoming(base.name.clone(), goal), node.id())?;
+        node.let_go_before(info, &snapshots, base, Pushes::With(to))?;
+        // The last: that there is no other says that all else was done.
+        node.forget_bookmarks_before(info, base, to)
     }
 }
 
@@ -503,6 +507,8 @@ pub(super) fn goes_with_a_push(name: &str) -> bool {
 mod tests {
     use std::io::Read;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use uuid::Uuid;
 
@@ -518,6 +524,8 @@ mod tests {
         inner: LocalPeer,
         /// What becomes of the streams, one after the other; later ones are received.
         streams: Mutex<Vec<Fate>>,
+        /// The push that was finished last.
+        finished: Mutex<Option<(Incoming, Uuid)>>,
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -530,6 +538,8 @@ mod tests {
         Half,
         /// What had come of it until now is thrown away.
         Restarted,
+        /// It is received, and then the word comes, over a connection that was lost, that the push before is over.
+        Overtaken,
     }
 
     impl Peer for Restless {
@@ -559,6 +569,12 @@ mod tests {
                     self.inner.abort_receive(&incoming.volume).unwrap();
                     assert_eq!(self.inner.look(&incoming.volume).unwrap(), None);
                 }
+                Some(Fate::Overtaken) => {
+                    self.inner.receive(incoming, &mut all.as_slice(), control).unwrap();
+                    let finished = self.finished.lock().unwrap();
+                    let (before, from) = finished.as_ref().unwrap();
+                    return self.inner.finish(before, *from);
+                }
                 None => {}
             }
             self.inner.receive(incoming, &mut all.as_slice(), control)
@@ -569,6 +585,7 @@ mod tests {
         }
 
         fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()> {
+            *self.finished.lock().unwrap() = Some((pushed.clone(), from));
             self.inner.finish(pushed, from)
         }
 
@@ -581,20 +598,36 @@ mod tests {
         }
     }
 
-    /// Pushes a volume of so many snapshots to a peer with which the streams have that fate. Says how many snapshots came there, too.
-    fn push(snapshots: usize, streams: Vec<Fate>) -> (Result<Pushed>, usize) {
-        let zfs = Zfs::new(Embedded::builder().pool("tank", Bytes::from_gib(1)).build());
+    /// Two nodes, the first with an empty volume.
+    fn two() -> (Node, Node, VolumeName) {
+        two_by(SystemTime::now)
+    }
+
+    /// The same where the time is that of this clock.
+    fn two_by(clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> (Node, Node, VolumeName) {
+        let kernel = Embedded::builder().pool("tank", Bytes::from_gib(1)).clock(clock).build();
+        let zfs = Zfs::new(kernel);
         let open = |root: &str, id| {
             Node::open(zfs.clone(), root.parse().unwrap(), Uuid::from_u128(id)).unwrap()
         };
         let (here, there) = (open("tank/here", 1), open("tank/there", 2));
         let name: VolumeName = "db".parse().unwrap();
         here.create(&name, &VolumeSpec::block(Bytes::from_mib(1)).sparse()).unwrap();
+        (here, there, name)
+    }
+
+    fn restless(there: &Node, streams: Vec<Fate>) -> Arc<Restless> {
+        let (inner, streams) = (LocalPeer::new(there.clone()), Mutex::new(streams));
+        Arc::new(Restless { inner, streams, finished: Mutex::default() })
+    }
+
+    /// Pushes a volume of so many snapshots to a peer with which the streams have that fate. Says how many snapshots came there, too.
+    fn push(snapshots: usize, streams: Vec<Fate>) -> (Result<Pushed>, usize) {
+        let (here, there, name) = two();
         for number in 0..snapshots {
             here.snapshot(&name, &format!("s{number}")).unwrap();
         }
-        let inner = LocalPeer::new(there.clone());
-        let peer: Arc<dyn Peer> = Arc::new(Restless { inner, streams: Mutex::new(streams) });
+        let peer: Arc<dyn Peer> = restless(&there, streams);
         let push = || here.push(&name, &peer, &PushOptions::new()).unwrap().wait();
         // Where half of a stream came, it is for the caller to push again.
         let pushed = push().or_else(|error| match error.kind() {
@@ -631,9 +664,59 @@ mod tests {
     }
 
     #[test]
+    fn a_late_word_that_a_push_is_over_does_not_take_away_what_came_after_it() {
+        let (here, there, name) = two();
+        let restless = restless(&there, Vec::new());
+        let peer: Arc<dyn Peer> = Arc::clone(&restless) as _;
+        let push = || here.push(&name, &peer, &PushOptions::new()).unwrap().wait();
+        push().unwrap();
+        here.snapshot(&name, "s").unwrap();
+        // That snapshot, and the one that the push takes.
+        restless.streams.lock().unwrap().extend([Fate::Overtaken; 2]);
+        let pushed = push().unwrap();
+        assert_eq!(pushed.sent.len(), 2, "{pushed:?}");
+        // Nothing is left of what was late.
+        let theirs = there.get(&name).unwrap().unwrap();
+        let theirs = there.all_snapshots(&theirs).unwrap();
+        let held: Vec<_> = theirs.iter().map(|one| (one.guid, one.holds)).collect();
+        assert_eq!((held.len(), held.last()), (2, Some(&(pushed.snapshot, 1))));
+    }
+
+    #[test]
     fn a_peer_that_never_has_what_it_took_is_given_up() {
         let (pushed, came) = push(1, vec![Fate::Forgotten; 100]);
         let error = pushed.unwrap_err();
         assert_eq!((error.kind(), error.target(), came), (ErrorKind::Protocol, Some("db"), 0));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_changes_nothing() {
+        // From each look at it to the next: by decades, forth and back, as far as the beginning of time.
+        let looks = AtomicUsize::new(0);
+        let (here, there, name) = two_by(move || {
+            let times = [1_700_000_000, 0, 4_000_000_000, 1, 1_600_000_000];
+            let look = looks.fetch_add(1, Ordering::Relaxed);
+            UNIX_EPOCH + Duration::from_secs(times[look % times.len()])
+        });
+        let nodes = [&here, &there];
+        let peers = nodes.map(|node| -> Arc<dyn Peer> { Arc::new(LocalPeer::new(node.clone())) });
+        let (mut taken, options) = (Vec::new(), PushOptions::new());
+        for round in 0..4 {
+            let (from, to) = (nodes[round % 2], nodes[(round + 1) % 2]);
+            let peer = &peers[(round + 1) % 2];
+            for number in 0..3 {
+                taken.push(format!("s{round}-{number}"));
+                from.snapshot(&name, &taken[taken.len() - 1]).unwrap();
+                let pushed = from.push(&name, peer, &options).unwrap().wait().unwrap();
+                assert_eq!(pushed.sent[..1], taken[taken.len() - 1..]);
+            }
+            let names = |node: &Node| {
+                let snapshots = node.snapshots(&name).unwrap().into_iter();
+                snapshots.map(|one| one.name).collect::<Vec<_>>()
+            };
+            assert_eq!((names(from), names(to)), (taken.clone(), taken.clone()));
+            from.handoff(&name, peer, &options).unwrap().wait().unwrap();
+        }
+        assert_eq!(here.get(&name).unwrap().unwrap().ownership.epoch, 5);
     }
 }

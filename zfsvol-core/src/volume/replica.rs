@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::create::owned_properties;
 use super::event::VolumeEventKind::{HandedOver, Received, Renamed};
 use super::info::Present;
-use super::keep::{PUSH_PREFIX, Pushes};
+use super::keep::PUSH_PREFIX;
 use super::peer::{Compared, Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
 use super::push::pushed_properties;
 use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
@@ -122,9 +122,9 @@ impl Node {
         let properties = replica_properties(pushed).map_err(told)?;
         self.follow_properties(&pushed.volume, &properties).map_err(told)?;
         let found = self.volume(RECEIVE, name)?;
-        self.keep_base(&found, pushed.guid, from, Pushes::WithAny)?;
+        self.keep_base(&found, pushed.guid, from)?;
         // Who pushes begins from bookmarks, and this node does not push it any more.
-        self.forget_bookmarks(&found)
+        self.forget_bookmarks(&found.dataset)
     }
 
     pub(super) fn replica_accept(&self, offer: &Offer) -> Result<()> {
@@ -148,6 +148,7 @@ impl Node {
         self.zfs().sync_pool(&found.dataset.pool(), false).map_err(told)?;
         let found = self.volume(ACCEPT, &found.name)?;
         self.check_newest(&found, offer.snapshot).map_err(told)?;
+        self.bookmark_shared(&found).map_err(told)?;
         let ownership = Ownership {
             id: known.id,
             owner: self.id(),

@@ -114,7 +114,7 @@ pub trait Peer: fmt::Debug + Send + Sync {
     fn abort_receive(&self, volume: &VolumeId) -> Result<()>;
 
     /// Ends a push of the node `from`: the copy gets the properties that its owner gives it, and the snapshot that both have now is kept, because the next push
-    /// begins from it; those that earlier ones began from are let go.
+    /// begins from it; those that earlier ones began from are let go. What came after it is left alone: this may come late.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound): it does not have the snapshot. As [`Self::receive`].
