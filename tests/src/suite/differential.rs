@@ -31,6 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_local_value_that_older_releases_do_not_know_is_told_as_received)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(a_stream_says_that_zstd_was_set_once).needs(Need::RealModule).needs(Need::Root),
         case(the_errno_of_a_tree_does_not_depend_on_the_order_of_names)
             .needs(Need::RealModule)
             .needs(Need::Root),
@@ -185,6 +186,24 @@ fn a_local_value_that_older_releases_do_not_know_is_told_as_received(world: &Wor
                 ..Receive::default()
             }),
             Step::Ask(ask(Ioc::SET_PROP, "R/a").input(set)),
+        ],
+    );
+}
+
+/// What was set on the origin of a clone goes with it, though nothing is compressed so and the clone has another compression.
+fn a_stream_says_that_zstd_was_set_once(world: &World) {
+    let zstd = list([("compression", Value::Uint64(16))]);
+    let clone = list([("origin", Value::from("R/b@s"))]);
+    assert_alike(
+        world,
+        &[
+            filesystem("R/a"),
+            filesystem("R/b"),
+            Step::Ask(ask(Ioc::SET_PROP, "R/b").input(zstd)),
+            Step::SnapshotTree("R/b".into(), "s".into()),
+            Step::Ask(ask(Ioc::CLONE, "R/a/b").input(clone)),
+            Step::Send(Send { what: "R/a/b".into(), flags: 7, ..Send::default() }),
+            Step::Send(Send { what: "R/b@s".into(), flags: 7, ..Send::default() }),
         ],
     );
 }

@@ -1,5 +1,6 @@
 //! Properties of datasets: OpenZFS 2.3 `module/zfs/zfs_ioctl.c` (zfs_ioc_set_prop, zfs_set_prop_nvlist, zfs_ioc_inherit_prop) and `dsl_prop.c`.
 
+use super::data::UsedFeatures;
 use super::data::filesystem::DEFAULT_QUOTAS;
 use super::dataset::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_OLD_MAX, ZPL_VERSION, check_volsize, largest_block,
@@ -336,6 +337,14 @@ fn set_special(
                 let id = pool.hold(dataset)?;
                 let dir = pool.dataset(id)?.dir;
                 pool.activate_limits(dir)?;
+            }
+            return Ok(false);
+        }
+        "compression" => {
+            // Whether anything is ever compressed with it or not: `dsl_dataset_set_compression`.
+            if number & COMPRESS_MASK == COMPRESS_ZSTD {
+                let id = pool.hold(dataset)?;
+                pool.dataset_mut(id)?.content.objset.use_features(UsedFeatures::ZSTD);
             }
             return Ok(false);
         }
