@@ -2,7 +2,7 @@
 
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{Create, TreeDestroyed};
-use zfsvol_core::{Bytes, DatasetName, EntityName, ErrorKind, SnapshotName};
+use zfsvol_core::{Bytes, DatasetName, EntityName, SnapshotName};
 
 use crate::error::zfsvol_error;
 use crate::key::zfsvol_key;
@@ -205,16 +205,7 @@ pub unsafe extern "C" fn zfsvol_dataset_exists(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.out(exists)?;
-        let zfs = caller.get(zfs)?;
-        out.set(match caller.name::<EntityName>(name)? {
-            // No ioctl that looks up names knows those of bookmarks.
-            EntityName::Bookmark(bookmark) => match zfs.bookmark_properties(&bookmark) {
-                Ok(_) => true,
-                Err(error) if error.kind() == ErrorKind::NotFound => false,
-                Err(error) => return Err(error.into()),
-            },
-            name => zfs.exists(&name)?,
-        });
+        out.set(caller.get(zfs)?.exists(&caller.name::<EntityName>(name)?)?);
     })
 }
 

@@ -1,7 +1,7 @@
 //! Bookmarks: made, listed, looked up, destroyed.
 
 use zfsvol_core::zfs::{Destroy, Features, PoolSpec, VdevSpec};
-use zfsvol_core::{Bytes, ErrorKind, Guid};
+use zfsvol_core::{Bytes, EntityName, ErrorKind, Guid};
 
 use crate::expect::{failures, file_system, plain, refused, snapshot};
 use crate::{Case, World, case};
@@ -24,8 +24,11 @@ fn a_bookmark_outlives_its_snapshot(world: &World) {
     let a = file_system(world, "a");
     let source = snapshot(world, &a, "s");
     let mark = a.bookmark("m").unwrap();
+    let name = EntityName::from(mark.clone());
+    assert!(!zfs.exists(&name).unwrap());
     zfs.bookmark(&[(mark.clone(), source.clone().into())]).unwrap();
     let before = zfs.bookmark_properties(&mark).unwrap();
+    assert!(zfs.exists(&name).unwrap());
     zfs.destroy_snapshots(&[source], Destroy::Now).unwrap();
     assert_eq!(zfs.bookmark_properties(&mark).unwrap(), before);
     assert_eq!(before.name, mark);

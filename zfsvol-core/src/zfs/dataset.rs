@@ -325,15 +325,23 @@ impl Zfs {
         Ok(())
     }
 
-    /// Whether a dataset or snapshot of that name exists (and the caller may know it).
+    /// Whether a dataset, snapshot or bookmark of that name exists (and the caller may know it).
     ///
-    /// Issues `ZFS_IOC_OBJSET_STATS`.
+    /// Issues `ZFS_IOC_OBJSET_STATS`; for a bookmark, whose name that refuses, `ZFS_IOC_GET_BOOKMARK_PROPS`.
     ///
     /// # Errors
     /// Anything but "it does not exist": the pool is suspended, the name is damaged.
     #[doc(alias = "lzc_exists")]
     pub fn exists(&self, name: &impl Entity) -> Result<bool> {
-        match self.call_cmd(STATS, &mut Cmd::new(name.as_ref())) {
+        let name = name.as_ref();
+        if name.contains('#') {
+            return match self.bookmark_properties(&name.parse()?) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(error),
+            };
+        }
+        match self.call_cmd(STATS, &mut Cmd::new(name)) {
             Ok(_) => Ok(true),
             Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
             Err(error) => Err(error.into_error(self)),
