@@ -106,7 +106,7 @@ impl Zfs {
         loop {
             let mut cmd = Cmd::new(parent);
             cmd.cookie = cookie;
-            // The kernel has opened it by then either way, and whether anything is below it is another opening.
+            // The kernel has opened it by then either way, and that nothing is below a zvol need not be asked.
             cmd.simple = !context.wants_stats() && !deeper;
             cmd.reply_max = if cmd.simple { 0 } else { REPLY_BYTES_FIRST };
             let reply = match self.call_cmd(NEXT, &mut cmd) {

@@ -190,14 +190,12 @@ impl Node {
         }
     }
 
-    /// What the kernel says of it, and of what is below it and its snapshots.
+    /// What the kernel says of it and of its snapshots.
     pub(super) fn set_stats(&mut self, context: &Context, stats: &ObjsetStats, reply: &NvList) {
-        let number = |name: &str| reply.get_list(name).and_then(|list| list.get_u64("value"));
         let (kind, head) = kind_of(stats);
         self.kind = Some(kind);
-        // A zvol has no children. A dataset takes space, which its parent counts, so a parent that counts none has none.
-        self.may_have_children =
-            head == DatasetTypes::FILESYSTEM && number("usedbychildren") != Some(0);
+        // A zvol has no children. What children use says nothing: a clone to which nothing was written uses nothing.
+        self.may_have_children = head == DatasetTypes::FILESYSTEM;
         // The snapshot before the present state is one of its own, or the one it is a clone of, or there is none.
         let previous = reply.get_list("prevsnap").and_then(|list| list.get_str("value"));
         let own = |snapshot: &str| {

@@ -6,9 +6,9 @@
 //! | step | looks per dataset | where |
 //! |---|---|---|
 //! | names of children, by a channel program | 1 at the parent for each child, none where the parent is mounted | `children.rs` |
-//! | the same by `ZFS_IOC_DATASET_LIST_NEXT`, where programs are not allowed or would run long | 1 at the parent and 1 at the child, which gives its properties, and whether anything is below it | `children.rs` |
-//! | that there is nothing below a dataset known by name alone | 1 | `children.rs` |
-//! | properties, by `ZFS_IOC_OBJSET_STATS`; they say whether there are children and snapshots at all | 1 | `fetch.rs` |
+//! | the same by `ZFS_IOC_DATASET_LIST_NEXT`, where programs are not allowed or would run long | 1 at the parent and 1 at the child, which gives its properties, and whether it is a zvol, below which nothing is | `children.rs` |
+//! | that there is nothing below a file system | 1 | `children.rs` |
+//! | properties, by `ZFS_IOC_OBJSET_STATS`; they say whether there are snapshots at all | 1 | `fetch.rs` |
 //! | snapshots, by `ZFS_IOC_SNAPSHOT_LIST_NEXT` | 1 at the dataset and 1 at the snapshot | `fetch.rs` |
 
 mod children;
