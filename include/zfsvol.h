@@ -3528,7 +3528,7 @@ zfsvol_status zfsvol_volume_handoff(const zfsvol_node *node,
 /**
  * Takes a replica over, because whoever calls this knows that its owner is gone. `ownership` (NULL if it does not matter): `id`, `owner`, `epoch`, `state`.
  *
- * Fails with `NOT_FOUND`, and as setting properties does.
+ * Fails with `NOT_FOUND`, `INVALID` (this node owns it), `STREAM_TRUNCATED` (its first push never came to its end), `IN_PROGRESS` (it is being received), and as making bookmarks and setting properties do.
  */
 zfsvol_status zfsvol_volume_takeover(const zfsvol_node *node,
                                      zfsvol_str name,

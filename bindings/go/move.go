@@ -80,7 +80,8 @@ type Ownership struct {
 
 // Takeover takes a replica over, because whoever calls this knows that its owner is gone.
 //
-// Fails with [ErrNotFound], and as setting properties does.
+// Fails with [ErrNotFound], [ErrInvalid] (this node owns it), [ErrStreamTruncated] (its first push never came to its end), [ErrInProgress] (it is being received), and as making
+// bookmarks and setting properties do.
 func (v Volume) Takeover() (Ownership, error) {
 	list, err := v.node.answer(func(node *C.zfsvol_node, out *cList, e *cError) cStatus {
 		return C.zfsvol_volume_takeover(node, lend(v.name), out, e)

@@ -284,7 +284,7 @@ pub unsafe extern "C" fn zfsvol_volume_handoff(
 
 /// Takes a replica over, because whoever calls this knows that its owner is gone. `ownership` (NULL if it does not matter): `id`, `owner`, `epoch`, `state`.
 ///
-/// Fails with `NOT_FOUND`, and as setting properties does.
+/// Fails with `NOT_FOUND`, `INVALID` (this node owns it), `STREAM_TRUNCATED` (its first push never came to its end), `IN_PROGRESS` (it is being received), and as making bookmarks and setting properties do.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_volume_takeover(
     node: *const zfsvol_node,

@@ -30,6 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_push_leaves_one_snapshot_on_each_side),
         case(an_interrupted_push_goes_on_where_it_stopped),
         case(an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew),
+        case(an_interrupted_push_begins_from_what_came_though_it_is_gone_here),
         case(what_a_first_receive_left_without_a_name_is_in_nobody_s_way),
         case(a_push_is_cancelled),
         case(a_push_keeps_to_its_bandwidth),
@@ -51,6 +52,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(one_volume_is_moved_once_at_a_time),
         case(a_takeover_makes_the_replica_writable),
         case(a_takeover_of_one_s_own_volume_is_refused),
+        case(what_was_taken_over_is_rolled_back),
+        case(a_takeover_needs_no_room),
         case(an_owner_that_comes_back_keeps_what_it_had_written),
         case(an_owner_that_comes_back_with_nothing_new_is_a_replica),
         case(an_owner_that_dies_while_it_steps_back_is_recovered_again),
@@ -152,7 +155,7 @@ fn assert_owner(two: &Two, volume: &VolumeName, owner: Option<Uuid>) {
 /// What a peer does badly, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mishap {
-    /// The stream is cut after so many bytes.
+    /// The streams are cut after so many bytes of all.
     Cut(u64),
     /// That the push is over is not heard.
     NoFinish,
@@ -181,10 +184,6 @@ impl Unlucky {
     fn mishap(&self) -> Option<Mishap> {
         *self.mishap.lock().expect("not poisoned")
     }
-
-    fn take(&self) {
-        *self.mishap.lock().expect("not poisoned") = None;
-    }
 }
 
 fn lost<T>() -> Result<T, Error> {
@@ -209,9 +208,11 @@ impl Peer for Unlucky {
     ) -> Result<(), Error> {
         match self.mishap() {
             Some(Mishap::Cut(after)) => {
-                self.take();
                 let mut cut = Cut { stream, left: AtomicU64::new(after) };
-                self.inner.receive(incoming, &mut cut, control)
+                let received = self.inner.receive(incoming, &mut cut, control);
+                let left = Some(cut.left.into_inner()).filter(|left| *left > 0);
+                *self.mishap.lock().expect("not poisoned") = left.map(Mishap::Cut);
+                received
             }
             _ => self.inner.receive(incoming, stream, control),
         }
@@ -392,6 +393,27 @@ fn an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew(world: &World) {
     push(&two.here, &volume, &unlucky).expect("pushed");
     assert_eq!(read(&two.there, &volume, 0, 4 * MIB), noise(1, 4 * MIB));
     assert_eq!(two.there.snapshots(&volume).expect("listed"), []);
+}
+
+fn an_interrupted_push_begins_from_what_came_though_it_is_gone_here(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    for (seed, snapshot) in [(1, "first"), (2, "increment")] {
+        write(&two.here, &volume, 0, &noise(seed, MIB));
+        two.here.snapshot(&volume, snapshot).expect("taken");
+        write(&two.here, &volume, MIB, &noise(seed, 8 * MIB));
+        // The snapshot comes whole, and what was written after it does not.
+        let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(5 << 20));
+        push(&two.here, &volume, &unlucky).expect_err("it was cut");
+        let came = two.there.snapshots(&volume).expect("listed");
+        assert_eq!(came.last().map(|one| one.name.as_str()), Some(snapshot));
+        two.here.destroy_snapshots(&volume, &[snapshot]).expect("destroyed");
+        let rest = push(&two.here, &volume, &two.to_there).expect("pushed");
+        assert!(rest.bytes < Bytes::from_mib(9), "{}", rest.bytes);
+        assert_eq!(read(&two.there, &volume, MIB, 8 * MIB), noise(seed, 8 * MIB));
+    }
+    let bookmarks = two.here.dataset(&volume).map(|dataset| world.zfs().bookmarks(&dataset));
+    assert_eq!(bookmarks.expect("a name").expect("listed").len(), 1, "what was sent is forgotten");
 }
 
 fn what_a_first_receive_left_without_a_name_is_in_nobody_s_way(world: &World) {
@@ -736,6 +758,53 @@ fn a_takeover_of_one_s_own_volume_is_refused(world: &World) {
     let volume = disk(&two.here, "db");
     refused(two.here.takeover(&volume), ErrorKind::Invalid);
     refused(two.here.takeover(&name("none")), ErrorKind::NotFound);
+}
+
+fn what_was_taken_over_is_rolled_back(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    for (seed, snapshot) in [(1, "good"), (2, "bad")] {
+        write(&two.here, &volume, 0, &noise(seed, MIB));
+        two.here.snapshot(&volume, snapshot).expect("taken");
+    }
+    write(&two.here, &volume, 0, &noise(3, 8 * MIB));
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(5 << 20));
+    push(&two.here, &volume, &unlucky).expect_err("it was cut");
+    two.there.takeover(&volume).expect("taken over");
+    refused(two.there.rollback(&volume, "good"), ErrorKind::Busy);
+    two.there.destroy_snapshots(&volume, &["bad"]).expect("destroyed");
+    // The bookmark of a stranger is not ours to destroy.
+    let dataset = two.there.dataset(&volume).expect("a name");
+    write(&two.there, &volume, 0, &noise(4, MIB));
+    let theirs = crate::volume::snapshot(world.zfs(), &dataset, "theirs");
+    let bookmark = dataset.bookmark("theirs").expect("a name");
+    world.zfs().bookmark(&[(bookmark.clone(), theirs.into())]).expect("made");
+    two.there.destroy_snapshots(&volume, &["theirs"]).expect("destroyed");
+    refused(two.there.rollback(&volume, "good"), ErrorKind::Busy);
+    world.zfs().destroy_bookmarks(&[bookmark]).expect("destroyed");
+    two.there.rollback(&volume, "good").expect("rolled back");
+    assert_eq!(read(&two.there, &volume, 0, MIB), noise(1, MIB));
+}
+
+fn a_takeover_needs_no_room(world: &World) {
+    let small = world.new_pool("small", Bytes::from_mib(96));
+    let here = two(world).here;
+    let root = small.root().child("node").expect("a name");
+    let there = Node::open(world.zfs().clone(), root, Uuid::from_u128(0xd)).expect("a node");
+    let volume = disk(&here, "db");
+    write(&here, &volume, 0, b"data");
+    push(&here, &volume, &world.peer(HERE, &there)).expect("pushed");
+    // Reserved to the last block.
+    let reserve = small.root().child("reserve").expect("a name");
+    world.zfs().create_filesystem(&reserve, &plain()).expect("created");
+    let free = world.zfs().properties(&small.root()).expect("there").bytes("available");
+    let all = PropertySet::new().with("reservation", free.expect("a number")).expect("a property");
+    world.zfs().set_properties(&reserve, &all).expect("reserved");
+    let snapshot = small.root().snapshot("one").expect("a name");
+    refused(world.zfs().snapshot([&snapshot], &PropertySet::new()), ErrorKind::NoSpace);
+    there.takeover(&volume).expect("taken over");
+    assert_eq!(read(&there, &volume, 0, 4), b"data");
+    there.destroy(&volume).expect("destroyed");
 }
 
 fn an_owner_that_comes_back_keeps_what_it_had_written(world: &World) {

@@ -1,11 +1,13 @@
 //! Three nodes with one volume: its owner pushes it to two others, one of them takes over, and pushes to the rest. The area `wire` runs all of it over connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use zfsvol_core::volume::{Node, Peer, PushOptions, Recovered, Uuid, VolumeName};
-use zfsvol_core::{Bytes, Error};
+use zfsvol_core::kernel::{Call, Ioc, Observe};
+use zfsvol_core::volume::{Job, Node, Peer, PushOptions, Recovered, Uuid, VolumeName};
+use zfsvol_core::{Bytes, Error, ErrorKind, Zfs};
 
 use super::push::{MIB, Mishap, Unlucky, all_snapshots, disk, push, read, write};
+use crate::expect::refused;
 use crate::volume::noise;
 use crate::{Case, World, case};
 
@@ -17,7 +19,9 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_only_began_to_be_pushed_is_in_common_too),
         case(who_owns_no_more_keeps_no_bookmarks),
         case(an_owner_keeps_what_each_replica_has),
+        case(what_came_to_one_is_known_though_another_was_pushed_to_since),
         case(a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it),
+        case(who_looked_before_a_handoff_ended_does_not_move_the_volume),
     ]
 }
 
@@ -240,6 +244,20 @@ fn an_owner_keeps_what_each_replica_has(world: &World) {
     }
 }
 
+fn what_came_to_one_is_known_though_another_was_pushed_to_since(world: &World) {
+    let three = three(world);
+    three.write(A, 1);
+    // It comes to B whole, and nobody hears so.
+    let deaf: Arc<dyn Peer> = Unlucky::new(&three.peers[A][B], Mishap::NoFinish);
+    push(&three.nodes[A], &three.volume, &deaf).expect_err("it was not heard");
+    three.write(A, 2);
+    three.push_little(A, C);
+    three.write(A, 3);
+    three.push_little(A, B);
+    three.push_little(A, C);
+    assert_eq!(three.bookmarks_for(A), [B, C]);
+}
+
 fn a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it(world: &World) {
     let three = three(world);
     three.nodes[C].takeover(&three.volume).expect("taken over");
@@ -254,4 +272,58 @@ fn a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it(world: &World) {
     three.push_little(C, A);
     assert_eq!(three.snapshots(A), three.snapshots(B));
     assert_eq!(three.snapshots(C), three.snapshots(B));
+}
+
+/// What happens once, right after somebody has looked at a dataset.
+type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// A handle of the same kernel, and what happens meanwhile.
+fn interrupted(zfs: &Zfs) -> (Zfs, Meanwhile) {
+    let meanwhile = Meanwhile::default();
+    let next = Arc::clone(&meanwhile);
+    let door = Observe::new(Arc::clone(zfs.kernel())).after(move |call, _| {
+        if matches!(call, Call::Ioctl { ioc, .. } if *ioc == Ioc::OBJSET_STATS) {
+            let what = next.lock().expect("not poisoned").take();
+            what.into_iter().for_each(|what| what());
+        }
+    });
+    (Zfs::new(door), meanwhile)
+}
+
+fn who_looked_before_a_handoff_ended_does_not_move_the_volume(world: &World) {
+    let (zfs, meanwhile) = interrupted(world.zfs());
+    let open = |n: usize| {
+        let root = world.dataset(&format!("node{n}"));
+        Node::open(zfs.clone(), root, IDS[n]).expect("a node")
+    };
+    let nodes = [open(A), open(B), open(C)];
+    let peers = [B, C].map(|n| world.peer(IDS[A], &nodes[n]));
+    for (name, is_push) in [("pushed", true), ("handed-over", false)] {
+        let volume = disk(&nodes[A], name);
+        for peer in &peers {
+            push(&nodes[A], &volume, peer).expect("pushed");
+        }
+        write(&nodes[A], &volume, 0, b"more");
+        let (node, peer, moved) = (nodes[A].clone(), Arc::clone(&peers[0]), volume.clone());
+        *meanwhile.lock().expect("not poisoned") = Some(Box::new(move || {
+            let job = node.handoff(&moved, &peer, &PushOptions::new()).expect("a job");
+            job.wait().expect("handed over");
+        }));
+        let outcome = match is_push {
+            true => push(&nodes[A], &volume, &peers[1]).map(drop),
+            false => {
+                let job = nodes[A].handoff(&volume, &peers[0], &PushOptions::new());
+                job.and_then(Job::wait).map(drop)
+            }
+        };
+        refused(outcome, ErrorKind::NotOwner);
+        let owns = |n: usize| {
+            let found = nodes[n].get(&volume).expect("looked at").expect("there");
+            found.is_owned_by(IDS[n])
+        };
+        assert_eq!([A, B, C].map(owns), [false, true, false]);
+        let dataset = nodes[A].dataset(&volume).expect("a name");
+        let properties = world.zfs().properties(&dataset).expect("there");
+        assert_eq!(properties.text("readonly"), Some("on"), "two writers");
+    }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::create::owned_properties;
 use super::event::VolumeEventKind::{HandedOver, TakenOver};
-use super::job::{Control, Job, Phase};
+use super::job::{Job, Phase};
 use super::peer::{Offer, Peer, Settled, VolumeId};
 use super::push::{Push, PushOptions, Pushed};
 use super::{Node, Ownership, Uuid, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
@@ -63,6 +63,8 @@ impl Node {
         let (node, peer, options) = (self.clone(), Arc::clone(peer), options.clone());
         Job::start(HANDOFF, move |control| {
             let _alone = node.alone(HANDOFF, &volume.name, volume.ownership.id)?;
+            // Whoever had it until now may have handed it over.
+            let volume = node.owned(HANDOFF, &volume.name)?;
             let push = Push { node: &node, peer: &*peer, options: &options, control };
             node.hand_over(&volume, &push)
                 .map_err(|error| error.with_operation(HANDOFF).with_target(volume.name.as_str()))
@@ -74,7 +76,7 @@ impl Node {
     /// That the owner is gone is the caller's to know. If it comes back it is refused by its peers, and [`Node::recover`] there keeps what it had
     /// written.
     ///
-    /// What its replicas have in common with it, whoever they are, keeps a bookmark: each of them is sent only what is new, whichever is pushed to first.
+    /// What a push brought here keeps a bookmark: each replica to which the same was pushed is sent only what is new, whichever is first.
     ///
     /// Issues `ZFS_IOC_BOOKMARK` and `ZFS_IOC_SET_PROP`; on disk when it returns. What an interrupted push had brought of a further snapshot is thrown away before.
     ///
@@ -82,6 +84,8 @@ impl Node {
     /// - [`ErrorKind::NotFound`].
     /// - [`ErrorKind::Invalid`]: this node owns it already.
     /// - [`ErrorKind::StreamTruncated`]: the first push of it never came to its end, so that there is nothing to take over.
+    /// - [`ErrorKind::InProgress`]: it is being received.
+    /// - As [`Zfs::bookmark`](crate::Zfs::bookmark) and [`Zfs::set_properties`](crate::Zfs::set_properties). A pool without room for a bookmark, or without the feature, goes without.
     pub fn takeover(&self, name: &VolumeName) -> Result<Ownership> {
         let told = |error: Error| error.with_operation(TAKEOVER).with_target(name.as_str());
         let volume = self.volume(TAKEOVER, name)?;
@@ -166,7 +170,12 @@ impl Node {
         let to = push.peer.node();
         let epoch = volume.ownership.epoch.saturating_add(1);
         self.leave(volume, to, epoch)?;
-        let rest = match self.synced(HANDOFF, &volume.name).and_then(|now| push.run(now)) {
+        let rest = self.synced(HANDOFF, &volume.name).and_then(|now| {
+            let rest = push.run(now)?;
+            push.control.enter(HANDOFF, Phase::Settling)?;
+            Ok(rest)
+        });
+        let rest = match rest {
             Ok(rest) => rest,
             Err(error) => {
                 // Nothing was offered yet.
@@ -174,7 +183,7 @@ impl Node {
                 return Err(error);
             }
         };
-        self.offer(volume, push.peer, push.control, epoch, &rest)?;
+        self.offer(volume, push.peer, epoch, &rest)?;
         let sent = [first.sent, rest.sent].concat();
         Ok(Pushed { sent, ..rest })
     }
@@ -191,14 +200,12 @@ impl Node {
         &self,
         volume: &VolumeInfo,
         peer: &dyn Peer,
-        control: &Control,
         epoch: u64,
         pushed: &Pushed,
     ) -> Result<()> {
         let offer =
             Offer { volume: id_of(volume), from: self.id(), epoch, snapshot: pushed.snapshot };
-        let accepted = control.enter(HANDOFF, Phase::Settling).and_then(|()| peer.accept(&offer));
-        let Err(error) = accepted else {
+        let Err(error) = peer.accept(&offer) else {
             return self.become_replica(volume, peer.node(), epoch);
         };
         // It may have been accepted all the same: only the peer knows.

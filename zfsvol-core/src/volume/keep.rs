@@ -6,7 +6,7 @@ use super::snapshot::ENGINE_PREFIX;
 use super::{Node, VolumeInfo, VolumeSnapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{DatasetName, SnapshotName};
-use crate::units::Guid;
+use crate::units::{Guid, Txg};
 use crate::zfs::{Bookmark, Destroy};
 
 const KEEP: &str = "keep what the next push of the volume begins from";
@@ -116,9 +116,22 @@ impl Node {
         base: &VolumeSnapshot,
         other: Uuid,
     ) -> Result<()> {
-        let prefix = bookmark_prefix(other);
+        let (prefix, kept) = (bookmark_prefix(other), bookmark_name(other, base.guid));
         self.forget_where(&volume.dataset, |one| {
-            one.name.bookmark().starts_with(&prefix) && one.guid != base.guid
+            let name = one.name.bookmark();
+            name.starts_with(&prefix) && name != kept
+        })
+    }
+
+    /// Destroys the bookmarks that pushes begin from and that are of what came after that snapshot: the volume is taken back to before it.
+    pub(super) fn forget_bookmarks_after(&self, snapshot: &SnapshotName) -> Result<()> {
+        let found = self.zfs().property(snapshot, "createtxg")?;
+        let Some(txg) = found.and_then(|one| one.value.as_number()).map(Txg::new) else {
+            return Ok(());
+        };
+        let prefix = format!("{ENGINE_PREFIX}push-");
+        self.forget_where(&snapshot.dataset(), |one| {
+            one.name.bookmark().starts_with(&prefix) && one.createtxg > txg
         })
     }
 
@@ -143,7 +156,8 @@ impl Node {
         self.add_bookmarks(volume, &there, &wanted)
     }
 
-    /// Makes those bookmarks that are not there, all in one transaction group.
+    /// Makes those bookmarks that are not there, all in one transaction group. Where there can be none, in an old pool or a full one, the snapshot that is held is all
+    /// there is to begin from.
     fn add_bookmarks(
         &self,
         volume: &VolumeInfo,
@@ -152,14 +166,20 @@ impl Node {
     ) -> Result<()> {
         let mut missing = Vec::new();
         for (snapshot, other) in wanted {
-            let name = volume.dataset.bookmark(&bookmark_name(*other, snapshot.guid))?;
+            // The name of the dataset can be too long for one below it.
+            let Ok(name) = volume.dataset.bookmark(&bookmark_name(*other, snapshot.guid)) else {
+                continue;
+            };
             if there.iter().all(|one| one.name != name) {
                 missing.push((name, full(volume, snapshot)?.into()));
             }
         }
         match self.zfs().bookmark(&missing) {
-            // An old pool: without a bookmark, the snapshot that is held is all there is to begin from.
-            Err(error) if error.kind() == ErrorKind::FeatureDisabled => Ok(()),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::FeatureDisabled | ErrorKind::NoSpace) =>
+            {
+                Ok(())
+            }
             made => made,
         }
     }

@@ -1,6 +1,6 @@
 //! [`Node`]: a UUID and a root dataset, and every volume below it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,11 +31,37 @@ struct Inner {
     root: DatasetName,
     id: Uuid,
     listener: Option<Listener>,
-    /// The volumes that are being pushed, received or handed over.
-    moving: Mutex<BTreeSet<Uuid>>,
+    moving: Mutex<Moving>,
     /// The snapshots that clones are being made from.
     cloning: Mutex<BTreeSet<String>>,
 }
+
+/// The volumes that are being pushed, received or handed over.
+#[derive(Default)]
+struct Moving {
+    now: BTreeSet<Uuid>,
+    /// With which of them that came to its end, the last ones.
+    ended: VecDeque<Uuid>,
+    /// How often it did.
+    ends: u64,
+}
+
+impl Moving {
+    fn end(&mut self, id: Uuid) {
+        /// As many as may end while one looks at a volume; where it is more, it looks once more.
+        const ENDED_MAX: usize = 64;
+        self.now.remove(&id);
+        self.ends += 1;
+        self.ended.push_back(id);
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_front();
+        }
+    }
+}
+
+/// A moment before a volume is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment(u64);
 
 /// That nobody else in this process moves a volume, while it lives.
 pub(super) struct Alone {
@@ -45,7 +71,7 @@ pub(super) struct Alone {
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        self.node.moving().remove(&self.id);
+        self.node.moving().end(self.id);
     }
 }
 
@@ -220,14 +246,26 @@ impl Node {
         name: &VolumeName,
         id: Uuid,
     ) -> Result<Alone> {
-        if self.moving().insert(id) {
+        if self.moving().now.insert(id) {
             return Ok(Alone { node: self.clone(), id });
         }
         let reason = "it is being pushed, received or handed over";
         Err(Error::new(ErrorKind::InProgress, operation, reason).with_target(name.as_str()))
     }
 
-    fn moving(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+    /// Now: what is seen of a volume after it holds until somebody moves it.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.moving().ends)
+    }
+
+    /// Whether somebody may have moved a volume since that moment. Who has it to himself asks, for he looked at it before.
+    pub(super) fn was_moved_since(&self, Moment(before): Moment, id: Uuid) -> bool {
+        let moving = self.moving();
+        let since = usize::try_from(moving.ends.saturating_sub(before)).unwrap_or(usize::MAX);
+        since > moving.ended.len() || moving.ended.iter().rev().take(since).any(|one| *one == id)
+    }
+
+    fn moving(&self) -> MutexGuard<'_, Moving> {
         self.0.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -295,5 +333,28 @@ fn check_root(
                     "name a dataset that does not exist, or adopt it, which makes it read-only",
                 ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::Embedded;
+    use crate::units::Bytes;
+
+    #[test]
+    fn who_looked_knows_whether_a_volume_was_moved_since() {
+        let zfs = Zfs::new(Embedded::builder().pool("tank", Bytes::from_gib(1)).build());
+        let node = Node::open(zfs, "tank/node".parse().unwrap(), Uuid::from_u128(1)).unwrap();
+        let name = "db".parse().unwrap();
+        let moved = |id: u128| drop(node.alone("move", &name, Uuid::from_u128(id)).unwrap());
+        let before = node.moment();
+        moved(1);
+        assert!(node.was_moved_since(before, Uuid::from_u128(1)));
+        assert!(!node.was_moved_since(before, Uuid::from_u128(2)));
+        assert!(!node.was_moved_since(node.moment(), Uuid::from_u128(1)));
+        // After so many that not all are remembered, it may have been.
+        (10..100).for_each(moved);
+        assert!(node.was_moved_since(before, Uuid::from_u128(2)));
     }
 }

@@ -101,9 +101,15 @@ impl Node {
         let (node, name) = (self.clone(), name.clone());
         let (peer, options) = (Arc::clone(peer), options.clone());
         Job::start(PUSH, move |control| {
-            let now = node.synced(PUSH, &name)?;
+            let moment = node.moment();
+            let mut now = node.synced(PUSH, &name)?;
             node.check_owned(PUSH, &now.info)?;
-            let _alone = node.alone(PUSH, &name, now.info.ownership.id)?;
+            let id = now.info.ownership.id;
+            let _alone = node.alone(PUSH, &name, id)?;
+            if node.was_moved_since(moment, id) {
+                now = node.synced(PUSH, &name)?;
+                node.check_owned(PUSH, &now.info)?;
+            }
             let pushed = Push { node: &node, peer: &*peer, options: &options, control }.run(now)?;
             node.tell(&VolumeEvent::new(&name, VolumeEventKind::Pushed { to: peer.node() }));
             Ok(pushed)
@@ -457,6 +463,8 @@ impl Push<'_> {
         stream: SendStream,
     ) -> Result<()> {
         self.control.enter(PUSH, Phase::Sending)?;
+        // Once it is there, the next stream begins from it, though nobody may have heard that it came, and whoever took it may destroy it.
+        self.node.bookmark_base(&volume.info, snapshot, self.peer.node())?;
         let incoming = volume.incoming(snapshot.name.clone(), snapshot.guid);
         let mut outgoing = Outgoing::new(stream, self.control, self.options.bandwidth.as_ref());
         let received = self.peer.receive(&incoming, &mut outgoing, self.control);

@@ -26,10 +26,14 @@ const ACCEPT: &str = "take over the volume";
 
 impl Node {
     pub(super) fn replica_look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
-        let Some(found) = self.find(volume)? else { return Ok(None) };
+        let Some(mut found) = self.find(volume)? else { return Ok(None) };
         let snapshots = match self.all_snapshots(&found) {
-            // It was being received, and too little came to be kept.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // It was being received, and too little came to be kept; or it has another name now.
+                let Some(now) = self.find(volume)? else { return Ok(None) };
+                found = now;
+                self.all_snapshots(&found)?
+            }
             snapshots => snapshots?,
         };
         let snapshots = snapshots.into_iter().map(|one| PeerSnapshot {

@@ -35,7 +35,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// lost is made anew with the next request; what was lost with it is an error, and to do it again is harmless.
 ///
 /// Nothing waits for ever: a peer that is silent for [`RemoteOptions::silence`] is given up ([`ErrorKind::TimedOut`]), and a job that is
-/// cancelled comes back within 30 seconds, whatever the peer does, and within a second where no stream is under way. An offer alone is waited for: what became of it must be known.
+/// cancelled comes back within 30 seconds, whatever the peer does, and within a second where no stream is under way. An offer alone is waited for: what
+/// became of it must be known; and a new connection until `connect` has made it or has not.
 pub struct RemotePeer {
     me: Uuid,
     node: Uuid,
