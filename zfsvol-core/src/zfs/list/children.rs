@@ -93,8 +93,8 @@ impl Zfs {
         Ok(Some(answer))
     }
 
-    /// The datasets one level below `parent`, by the ioctl; with what it says of each, if that is wanted, or if it saves looking below each
-    /// of them.
+    /// The datasets one level below `parent`, by the ioctl; with what it says of each, if that is wanted, or if it saves looking below those
+    /// that are zvols.
     pub(super) fn children_by_ioctl(
         &self,
         context: &Context,
