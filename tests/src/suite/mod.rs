@@ -30,6 +30,7 @@ mod receive;
 mod send;
 mod snapshot;
 mod stream;
+mod takeover;
 mod three;
 mod transfer;
 mod unchanged;
@@ -70,6 +71,7 @@ pub fn all() -> Vec<Case> {
         chain::cases(),
         diff::cases(),
         push::cases(),
+        takeover::cases(),
         unchanged::cases(),
         three::cases(),
         wire::cases(),

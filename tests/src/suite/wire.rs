@@ -1,4 +1,4 @@
-//! Nodes at the two ends of connections: everything that `push`, `unchanged` and `three` do, and what only connections have: policies, frames that get lost, peers that stall.
+//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged` and `three` do, and what only connections have: policies, frames that get lost, peers that stall.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -17,15 +17,15 @@ use zfsvol_core::volume::{
 };
 use zfsvol_core::{Bytes, Error, ErrorKind};
 
-use super::{push, three, unchanged};
+use super::{push, takeover, three, unchanged};
 use crate::expect::refused;
 use crate::peer::remote;
 use crate::volume::noise;
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    let everything = push::cases().into_iter().chain(unchanged::cases()).chain(three::cases());
-    let everything = everything.map(|case| case.over_connections("wire"));
+    let everything = [push::cases(), takeover::cases(), unchanged::cases(), three::cases()];
+    let everything = everything.into_iter().flatten().map(|case| case.over_connections("wire"));
     let mut cases = vec![
         case(who_may_only_look_pushes_nothing),
         case(replicas_are_taken_of_some_namespaces_only),
