@@ -148,6 +148,8 @@ pub(super) fn assert_owner(two: &Two, volume: &VolumeName, owner: Option<Uuid>) 
 pub(super) enum Mishap {
     /// The streams are cut after so many bytes of all.
     Cut(u64),
+    /// A stream comes whole, and that it did is not heard.
+    NoWord,
     /// That the push is over is not heard.
     NoFinish,
     /// The offer does not get there.
@@ -204,6 +206,10 @@ impl Peer for Unlucky {
                 let left = Some(cut.left.into_inner()).filter(|left| *left > 0);
                 *self.mishap.lock().expect("not poisoned") = left.map(Mishap::Cut);
                 received
+            }
+            Some(Mishap::NoWord) => {
+                self.inner.receive(incoming, stream, control).expect("received");
+                lost()
             }
             _ => self.inner.receive(incoming, stream, control),
         }

@@ -248,7 +248,7 @@ fn what_came_to_one_is_known_though_another_was_pushed_to_since(world: &World) {
     let three = three(world);
     three.write(A, 1);
     // It comes to B whole, and nobody hears so.
-    let deaf: Arc<dyn Peer> = Unlucky::new(&three.peers[A][B], Mishap::NoFinish);
+    let deaf: Arc<dyn Peer> = Unlucky::new(&three.peers[A][B], Mishap::NoWord);
     push(&three.nodes[A], &three.volume, &deaf).expect_err("it was not heard");
     three.write(A, 2);
     three.push_little(A, C);
