@@ -287,7 +287,9 @@ impl Stage {
 
     /// A program writes to a node's copy, if it can. What was written must then stay.
     pub(super) fn write(&mut self, side: Side) {
-        let Some(copy) = self.copies().into_iter().find(|copy| {
+        let copies = self.copies();
+        let highest = copies.iter().map(|copy| copy.info.ownership.epoch).max();
+        let Some(copy) = copies.into_iter().find(|copy| {
             copy.side == side && copy.info.ownership.id == self.id && copy.is_writable
         }) else {
             return;
@@ -310,7 +312,6 @@ impl Stage {
             }
         }
         self.somewhere.insert(write);
-        let highest = self.copies().into_iter().map(|copy| copy.info.ownership.epoch).max();
         if highest == Some(copy.info.ownership.epoch) {
             self.with_owner.insert(write);
         }

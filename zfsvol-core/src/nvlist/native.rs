@@ -160,9 +160,9 @@ pub(super) fn decode(reader: &mut Reader<'_>, budget: &mut Budget) -> Result<NvL
 }
 
 fn decode_list_header(reader: &mut Reader<'_>) -> Result<NvList, DecodeError> {
-    let unknown = reader.error(DecodeCode::UnknownVersion);
+    let at = reader.offset();
     if reader.word::<i32>()? != VERSION {
-        return Err(unknown);
+        return Err(DecodeError::new(DecodeCode::UnknownVersion, at));
     }
     Ok(NvList::with_nvflag(reader.word()?))
 }
@@ -233,12 +233,14 @@ fn decode_pair(
 }
 
 fn decode_name<'a>(pair: &mut Reader<'a>, size: i16) -> Result<&'a str, DecodeError> {
-    let wrong = pair.error(DecodeCode::PairName);
-    let not_utf8 = pair.error(DecodeCode::NameNotUtf8);
-    let size = usize::try_from(size).map_err(|_| wrong.clone())?;
+    let at = pair.offset();
+    let wrong = |code| DecodeError::new(code, at);
+    let size = usize::try_from(size).map_err(|_| wrong(DecodeCode::PairName))?;
     match pair.take(size)?.split_last() {
-        Some((0, name)) if !name.contains(&0) => std::str::from_utf8(name).map_err(|_| not_utf8),
-        _ => Err(wrong),
+        Some((0, name)) if !name.contains(&0) => {
+            std::str::from_utf8(name).map_err(|_| wrong(DecodeCode::NameNotUtf8))
+        }
+        _ => Err(wrong(DecodeCode::PairName)),
     }
 }
 

@@ -158,9 +158,9 @@ fn decode_list(
     budget: &mut Budget,
     slack: &mut usize,
 ) -> Result<NvList, DecodeError> {
-    let unknown = reader.error(DecodeCode::UnknownVersion);
+    let at = reader.offset();
     if reader.word::<i32>()? != VERSION {
-        return Err(unknown);
+        return Err(DecodeError::new(DecodeCode::UnknownVersion, at));
     }
     let mut list = NvList::with_nvflag(reader.word()?);
     loop {
@@ -247,9 +247,9 @@ fn decode_numbers(
     if count == 0 {
         *slack += UNIT_BYTES;
     } else {
-        let wrong = reader.error(DecodeCode::ElementCount);
+        let at = reader.offset();
         if usize::try_from(reader.word::<u32>()?).ok() != Some(count) {
-            return Err(wrong);
+            return Err(DecodeError::new(DecodeCode::ElementCount, at));
         }
     }
     Ok(match kind {
@@ -277,32 +277,33 @@ fn decode_narrows<T: Word>(reader: &mut Reader<'_>, count: usize) -> Result<Vec<
 
 /// A number of less than 32 bits in a unit of its own: sign-extended by libnvpair's programs, not by the kernel.
 fn decode_narrow<T: Word>(reader: &mut Reader<'_>) -> Result<T, DecodeError> {
-    let wrong = reader.error(DecodeCode::Integer);
+    let at = reader.offset();
+    let wrong = || DecodeError::new(DecodeCode::Integer, at);
     let unit = reader.take(UNIT_BYTES)?;
     let (high, low) = unit.split_at(UNIT_BYTES.saturating_sub(T::WIDTH));
     let negative = low.first().is_some_and(|byte| *byte >= 0x80);
     let plain = high.iter().all(|byte| *byte == 0);
     let extended = negative && high.iter().all(|byte| *byte == 0xff);
     if !plain && !extended {
-        return Err(wrong);
+        return Err(wrong());
     }
-    T::read(low, reader.order()).ok_or(wrong)
+    T::read(low, reader.order()).ok_or_else(wrong)
 }
 
 /// A length, that many bytes without a NUL, and what fills them up.
 fn decode_string<'a>(reader: &mut Reader<'a>, on_nul: DecodeCode) -> Result<&'a [u8], DecodeError> {
-    let offset = reader.offset();
-    let too_long = reader.error(DecodeCode::PairSize);
-    let length = usize::try_from(reader.word::<u32>()?).map_err(|_| too_long)?;
+    let at = reader.offset();
+    let wrong = |code| DecodeError::new(code, at);
+    let length = usize::try_from(reader.word::<u32>()?).map_err(|_| wrong(DecodeCode::PairSize))?;
     let bytes = decode_bytes(reader, length)?;
-    if bytes.contains(&0) { Err(DecodeError::new(on_nul, offset)) } else { Ok(bytes) }
+    if bytes.contains(&0) { Err(wrong(on_nul)) } else { Ok(bytes) }
 }
 
 fn decode_bytes<'a>(reader: &mut Reader<'a>, length: usize) -> Result<&'a [u8], DecodeError> {
     let bytes = reader.take(length)?;
-    let padding = reader.error(DecodeCode::Padding);
+    let at = reader.offset();
     if reader.take(fill(length))?.iter().any(|byte| *byte != 0) {
-        return Err(padding);
+        return Err(DecodeError::new(DecodeCode::Padding, at));
     }
     Ok(bytes)
 }

@@ -17,6 +17,7 @@ mod walker;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -140,16 +141,18 @@ impl List {
     pub const THREADS_MAX: usize = 4;
 
     fn thread_count(&self) -> usize {
-        let processors = || {
-            std::thread::available_parallelism()
-                .map_or(1, |count| count.get().min(Self::THREADS_MAX))
-        };
-        self.threads.map_or_else(processors, NonZeroUsize::get)
+        self.threads.map_or_else(|| processors().min(Self::THREADS_MAX), NonZeroUsize::get)
     }
 
     fn wants_datasets(&self) -> bool {
         self.types.intersects(DatasetTypes::FILESYSTEM | DatasetTypes::VOLUME)
     }
+}
+
+/// How many processors this process may use. Asked once: to find out takes longer than an ioctl, since control groups are looked at.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
 /// A file system, zvol, snapshot or bookmark, as a listing gives it.
