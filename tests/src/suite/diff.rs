@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zfsvol_core::embedded::Embedded;
-use zfsvol_core::kernel::MountRequest;
+use zfsvol_core::kernel::{MountRequest, UnmountFlags};
 use zfsvol_core::property::PropertySet;
-use zfsvol_core::zfs::{Change, ChangeKind, FileKind, ReceiveOptions, SendOptions};
+use zfsvol_core::stream::SendFlags;
+use zfsvol_core::zfs::{Change, ChangeKind, Create, FileKind, Key, ReceiveOptions, SendOptions};
 use zfsvol_core::{Bytes, DatasetName, ErrorKind, SnapshotName, Zfs};
 
 use crate::{Case, Need, World, case, command, volume};
@@ -26,6 +27,12 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_came_in_streams_is_compared_in_process_as_here)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(files_from_before_version_5_are_found_in_process_as_here)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(files_of_an_encrypted_file_system_that_was_received_are_found_with_its_key)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
         case(what_cannot_be_compared_is_refused_by_kind),
         case(zfs_diff_says_the_same).needs(Need::Commands).needs(Need::Root),
     ]
@@ -33,11 +40,18 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A file system in the case's root, mounted in its folder.
 fn mounted(world: &World, name: &str) -> (DatasetName, PathBuf) {
+    made_and_mounted(world, name, &Create::filesystem().properties(&legacy()))
+}
+
+fn made_and_mounted(world: &World, name: &str, create: &Create) -> (DatasetName, PathBuf) {
     let dataset = world.root().child(name).expect("a name");
-    let properties = PropertySet::new().with("mountpoint", "legacy").expect("a property");
-    world.zfs().create_filesystem(&dataset, &properties).expect("a file system");
+    world.zfs().create(&dataset, create).expect("a file system");
     let path = mount(world, &dataset, name);
     (dataset, path)
+}
+
+fn legacy() -> PropertySet {
+    PropertySet::new().with("mountpoint", "legacy").expect("a property")
 }
 
 fn mount(world: &World, dataset: &DatasetName, name: &str) -> PathBuf {
@@ -120,7 +134,7 @@ fn every_kind_of_change_is_told(world: &World) {
     assert_eq!(find("/new folder").file, FileKind::Directory);
     assert_eq!(find("/").kind, ChangeKind::Modified);
     let changed = fs::metadata(path.join("changed")).expect("it is there");
-    assert_eq!(find("/changed").object, std::os::unix::fs::MetadataExt::ino(&changed));
+    assert_eq!(find("/changed").object, changed.ino());
     assert_eq!(find("/changed").changed, changed.modified().expect("a time"));
     let object = find("/changed").object;
     assert_eq!(world.zfs().object_path(&two, object).expect("a path"), Path::new("/changed"));
@@ -208,7 +222,7 @@ fn many_changes_can_be_left_unread(world: &World) {
 /// A kernel in this process receives both snapshots: it says of each object what the module says.
 fn what_came_in_streams_is_compared_in_process_as_here(world: &World) {
     let zfs = world.zfs();
-    let other = Zfs::new(Embedded::builder().pool("other", Bytes::from_gib(64)).build());
+    let (other, copy) = in_process();
     let (dataset, path) = mounted(world, "files");
     populate(&path);
     for index in 0..300 {
@@ -225,24 +239,108 @@ fn what_came_in_streams_is_compared_in_process_as_here(world: &World) {
     let two = snapshot(world, &dataset, "two");
     drop(open);
 
-    let copy = |name: &str| format!("other/copy@{name}").parse::<SnapshotName>().expect("a name");
-    for (snapshot, options, name) in
-        [(&one, SendOptions::full(), "one"), (&two, SendOptions::since(one.clone()), "two")]
-    {
-        let receive = other.receive(&copy(name), &ReceiveOptions::new()).expect("a receive");
-        let sent = zfs.send(snapshot, &options).expect("a send");
-        sent.receive_into(receive).expect("a transfer").wait().expect("received");
-    }
-    let theirs = other.diff(&copy("one"), &copy("two")).expect("a comparison");
+    let copies = copied((zfs, [&one, &two]), (&other, &copy), SendFlags::empty());
+    let theirs = other.diff(&copies[0], &copies[1]).expect("a comparison");
     let theirs: Vec<Change> = theirs.collect::<Result<_, _>>().expect("all of it");
     let ours = changes(world, &one, &two);
     assert!(ours.len() > 8, "{ours:?}");
     assert_eq!(ours, theirs);
-    for object in (0..600).chain([1 << 40, 1 << 48]) {
-        let answer = |zfs: &Zfs, snapshot: &SnapshotName| {
-            zfs.object_path(snapshot, object).map_err(|error| error.errno())
-        };
-        assert_eq!(answer(zfs, &two), answer(&other, &copy("two")), "object {object}");
+    are_in_the_same_places((zfs, &two), (&other, &copies[1]), 600);
+}
+
+/// A kernel in this process, and its pool.
+fn in_process() -> (Zfs, DatasetName) {
+    let other = Zfs::new(Embedded::builder().pool("other", Bytes::from_gib(64)).build());
+    (other, "other/copy".parse().expect("a name"))
+}
+
+/// Sends two snapshots from one kernel to another.
+fn copied(
+    (zfs, [one, two]): (&Zfs, [&SnapshotName; 2]),
+    (other, copy): (&Zfs, &DatasetName),
+    flags: SendFlags,
+) -> [SnapshotName; 2] {
+    let all = [(one, SendOptions::full()), (two, SendOptions::since(one.clone()))];
+    all.map(|(snapshot, options)| {
+        let to = copy.snapshot(snapshot.snapshot()).expect("a name");
+        let receive = other.receive(&to, &ReceiveOptions::new()).expect("a receive");
+        let sent = zfs.send(snapshot, &options.flags(flags)).expect("a send");
+        sent.receive_into(receive).expect("a transfer").wait().expect("received");
+        to
+    })
+}
+
+/// Whether both kernels say the same of every number up to `most`, and of some beyond.
+fn are_in_the_same_places(
+    (zfs, one): (&Zfs, &SnapshotName),
+    (other, same): (&Zfs, &SnapshotName),
+    most: u64,
+) {
+    let mut found = 0;
+    for object in (0..most).chain([1 << 40, 1 << 48]) {
+        let here = zfs.object_path(one, object).map_err(|error| error.errno());
+        let there = other.object_path(same, object).map_err(|error| error.errno());
+        assert_eq!(here, there, "object {object}");
+        found += u64::from(here.is_ok());
+    }
+    assert!(found > 4, "{found}");
+}
+
+/// Attributes are of another kind there. What is written after an upgrade has the new kind, also below a directory with the old one.
+fn files_from_before_version_5_are_found_in_process_as_here(world: &World) {
+    let zfs = world.zfs();
+    let (other, copy) = in_process();
+    let properties = legacy().with("version", "4").expect("a property");
+    let (dataset, path) =
+        made_and_mounted(world, "files", &Create::filesystem().properties(&properties));
+    populate(&path);
+    fs::create_dir(path.join("folder/below")).expect("made");
+    fs::write(path.join("folder/below/file"), "old").expect("written");
+    symlink("folder/below", path.join("old symbolic")).expect("made");
+    let one = snapshot(world, &dataset, "one");
+    zfs.unmount(&dataset, UnmountFlags::empty()).expect("unmounted");
+    let newest = PropertySet::new().with("version", "5").expect("a property");
+    zfs.set_properties(&dataset, &newest).expect("upgraded");
+    let path = mount(world, &dataset, "upgraded");
+    change_everything(&path);
+    // A file that is changed has the new kind from then on, if its rights were looked at; its directory is not changed.
+    let file = path.join("folder/below/file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("changed");
+    fs::write(&file, "new").expect("written");
+    let two = snapshot(world, &dataset, "two");
+
+    let copies = copied((zfs, [&one, &two]), (&other, &copy), SendFlags::empty());
+    let theirs = other.diff(&copies[0], &copies[1]).expect("a comparison");
+    let theirs: Vec<Change> = theirs.collect::<Result<_, _>>().expect("all of it");
+    assert_eq!(changes(world, &one, &two), theirs);
+    for (snapshot, copy) in [(&one, &copies[0]), (&two, &copies[1])] {
+        are_in_the_same_places((zfs, snapshot), (&other, copy), 300);
+    }
+}
+
+fn files_of_an_encrypted_file_system_that_was_received_are_found_with_its_key(world: &World) {
+    let (zfs, key) = (world.zfs(), Key::raw([7; 32]));
+    let (other, copy) = in_process();
+    let create = Create::filesystem().properties(&legacy()).key(key.clone());
+    let (dataset, path) = made_and_mounted(world, "files", &create);
+    populate(&path);
+    let one = snapshot(world, &dataset, "one");
+    change_everything(&path);
+    let two = snapshot(world, &dataset, "two");
+    let expected = changes(world, &one, &two);
+    let root = fs::metadata(&path).expect("it is there").ino();
+
+    let here = world.dataset("copy");
+    for (kernel, copy) in [(zfs, &here), (&other, &copy)] {
+        let copies = copied((zfs, [&one, &two]), (kernel, copy), SendFlags::RAW);
+        // Without the key nobody says where a file is.
+        let error = kernel.object_path(&copies[1], root).expect_err("no key");
+        assert_eq!(error.kind(), ErrorKind::KeyNotLoaded, "{error}");
+        kernel.load_key(copy, &key).expect("the same key");
+        let found = kernel.diff(&copies[0], &copies[1]).expect("a comparison");
+        let found: Vec<Change> = found.collect::<Result<_, _>>().expect("all of it");
+        assert_eq!(found, expected);
+        are_in_the_same_places((zfs, &two), (kernel, &copies[1]), 300);
     }
 }
 

@@ -50,7 +50,6 @@ pub(super) fn create(
     pool.check_room(blocks, Room::Normal)?;
     pool.begin();
     for (head, name, bookmark) in checked {
-        pool.features.activate("bookmarks");
         let txg = bookmark.creation_txg;
         pool.log_internal("bookmark", Some(head), format!("name={name} creation_txg={txg}"));
         pool.head_mut(head)?.bookmarks.insert(name.into(), bookmark);
@@ -257,7 +256,6 @@ pub(super) fn destroy(
     pool.begin();
     for (head, short) in found {
         pool.head_mut(head)?.bookmarks.remove(short);
-        pool.features.release("bookmarks");
         pool.log_internal("remove bookmark", Some(head), format!("name={short}"));
     }
     Ok(())

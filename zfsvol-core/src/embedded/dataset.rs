@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::data::filesystem::DEFAULT_QUOTAS;
+use super::data::filesystem::{DEFAULT_QUOTAS, VERSION_ATTRIBUTES};
 use super::data::{Delta, Objset, Policy, Txn};
 use super::engine::{
     Content, DefaultQuotas, Id, NewCrypt, NewDataset, Pool, PropSource, Result, State, Tx, Zpl,
@@ -17,7 +17,7 @@ use crate::nvlist::NvList;
 const TYPE_FILESYSTEM: i32 = 2;
 const TYPE_ZVOL: i32 = 3;
 /// The newest version of file systems (`ZPL_VERSION`).
-pub(super) const ZPL_VERSION: u64 = 5;
+pub(super) const ZPL_VERSION: u64 = VERSION_ATTRIBUTES;
 /// The first that knows of case and normalization (`ZPL_VERSION_NORMALIZATION`).
 const ZPL_VERSION_NORMALIZATION: u64 = 3;
 /// Block sizes of zvols: `SPA_MINBLOCKSIZE`, `SPA_OLD_MAXBLOCKSIZE`, `SPA_MAXBLOCKSIZE`.
@@ -69,8 +69,9 @@ pub(super) fn create(
     // In the order of `dmu_objset_create_check`.
     let (parent, _) = pool.place_for(path)?;
     let crypt = params.of_new(pool, Some(parent))?;
-    let policy = pool.policy(pool.dir(parent)?.head)?;
-    let (content, delta) = made.content(pool, tx, policy, crypt.as_ref());
+    let above = pool.dir(parent)?.head;
+    let stored = (pool.policy(above)?, pool.dnode_slots(above)?);
+    let (content, delta) = made.content(pool, tx, stored, crypt.as_ref());
     let id = pool.create(path, NewDataset { content, delta, crypt }, tx)?;
     set_or_destroy(pool, path, id, &properties, errors, tx)
 }
@@ -83,19 +84,21 @@ enum Made {
 }
 
 impl Made {
-    /// It with its first blocks, which are stored as those above it: its own properties are set after that.
+    /// It with its first blocks and dnodes of so many slots, which are stored as those above it: its own properties are set after that.
     fn content(
         self,
         pool: &Pool,
         tx: Tx,
-        policy: Policy,
+        (policy, dnode_slots): (Policy, u8),
         crypt: Option<&NewCrypt>,
     ) -> (Content, Delta) {
         let policy = Policy { encrypted: crypt.is_some(), ..policy };
         let txn = Txn::new(tx.txg, policy).with_key(crypt.map(|new| Arc::clone(&new.key)));
         let salt = pool.env.guid();
         match self {
-            Self::FileSystem(zpl, quotas) => Content::filesystem(zpl, quotas, salt, tx, txn),
+            Self::FileSystem(zpl, quotas) => {
+                Content::filesystem(zpl, quotas, (salt, dnode_slots), tx, txn)
+            }
             Self::Volume(size, block) => Content::volume(size, block, salt, txn),
         }
     }
@@ -373,6 +376,6 @@ pub(super) fn root_of_new(
     let zpl = fill_zpl(properties, None, pool.env.release)?;
     let policy = Policy { ashift: pool.layout.ashift(), ..Policy::default() };
     let made = Made::FileSystem(zpl, default_quotas(properties, None, pool.env.release));
-    let (content, delta) = made.content(pool, tx, policy, crypt.as_ref());
+    let (content, delta) = made.content(pool, tx, (policy, 1), crypt.as_ref());
     Ok(NewDataset { content, delta, crypt })
 }

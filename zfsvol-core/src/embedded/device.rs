@@ -48,11 +48,7 @@ impl Device {
         let mut state = shared.write();
         let (pool, id) = state.hold(zvol)?;
         let dataset = pool.dataset(id)?;
-        let has_device = !dataset.content.is_filesystem()
-            && !dataset.inconsistent
-            && pool.is_key_loaded(dataset.dir)?
-            && pool.number(id, "volmode")? != VOLMODE_NONE;
-        if !has_device {
+        if !pool.has_device(id)? {
             return Err(Errno::ETIMEDOUT);
         }
         let read_only =
@@ -100,6 +96,18 @@ impl Device {
 }
 
 impl Pool {
+    /// Whether a zvol has a block device, or a snapshot could have one.
+    ///
+    /// # Errors
+    /// As [`Pool::dataset`].
+    pub(super) fn has_device(&self, id: Id) -> Result<bool> {
+        let dataset = self.dataset(id)?;
+        Ok(!dataset.content.is_filesystem()
+            && !dataset.inconsistent
+            && self.is_key_loaded(dataset.dir)?
+            && self.number(id, "volmode")? != VOLMODE_NONE)
+    }
+
     /// Whether there is room for a change of a zvol: `dsl_dir_tempreserve_space`, which lets pass what does not grow.
     pub(super) fn check_growth(&self, id: Id, delta: &super::data::Delta) -> Result<()> {
         let dataset = self.dataset(id)?;

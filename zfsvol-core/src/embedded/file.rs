@@ -3,7 +3,6 @@
 
 use super::data::{DatasetKey, Dnode, OBJECTS_END, Objset, zap};
 use super::engine::{Result, State};
-use super::unsupported;
 use crate::kernel::{Cmd, Errno, ObjectStat};
 use crate::nvlist::ByteOrder;
 use crate::stream::ObjectType;
@@ -51,9 +50,6 @@ fn look_up(state: &State, cmd: &mut Cmd, with_stats: bool) -> Result<()> {
     }
     let key = pool.data_key(dataset.dir)?;
     let objset = &dataset.content.objset;
-    if dnode(objset, cmd.obj)?.bonus_type == ObjectType::ZNODE {
-        return Err(unsupported::OLD_FILES.of(cmd));
-    }
     let files = Files::new(objset, key.as_deref())?;
     let attributes = files.attributes(cmd.obj)?;
     if with_stats {
@@ -93,11 +89,15 @@ struct Files<'a> {
 impl<'a> Files<'a> {
     fn new(objset: &'a Objset, key: Option<&'a DatasetKey>) -> Result<Self> {
         let mut files = Self { objset, key, schema: Schema::default() };
-        let master = objset.master_node("SA_ATTRS").ok_or(Errno::ENOENT)?;
-        let table = |name: &str| objset.zap_number(master, name, key)?.ok_or(Errno::ENOENT);
+        // Before version 5 there are none, and no tables before there is a file with some.
+        let Some(master) = objset.master_node("SA_ATTRS") else { return Ok(files) };
         let mut schema = Schema::default();
-        files.for_each_entry(table("REGISTRY")?, |entry| schema.register(&entry))?;
-        files.for_each_entry(table("LAYOUTS")?, |entry| schema.lay_out(&entry))?;
+        if let Some(registry) = objset.zap_number(master, "REGISTRY", key)? {
+            files.for_each_entry(registry, |entry| schema.register(&entry))?;
+        }
+        if let Some(layouts) = objset.zap_number(master, "LAYOUTS", key)? {
+            files.for_each_entry(layouts, |entry| schema.lay_out(&entry))?;
+        }
         files.schema = schema;
         Ok(files)
     }
@@ -107,11 +107,15 @@ impl<'a> Files<'a> {
     /// # Errors
     /// As [`dnode`]; `ENOTSUP` when it is no file, `EIO` when its attributes cannot be read.
     fn attributes(&self, object: u64) -> Result<Attributes> {
-        if dnode(self.objset, object)?.bonus_type != ObjectType::SA {
+        let bonus_type = dnode(self.objset, object)?.bonus_type;
+        if ![ObjectType::SA, ObjectType::ZNODE].contains(&bonus_type) {
             return Err(Errno::ENOTSUP);
         }
         let bonus = self.objset.bonus(object, self.key)?;
-        self.schema.read(&bonus).ok_or(Errno::EIO)
+        if bonus_type == ObjectType::SA {
+            return self.schema.read(&bonus).ok_or(Errno::EIO);
+        }
+        Attributes::of_old(&bonus, ByteOrder::HOST).ok_or(Errno::ENOTSUP)
     }
 
     /// The path of a file from the root on: from each file to the directory it says it is in, and its name there.

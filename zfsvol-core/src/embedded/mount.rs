@@ -72,7 +72,12 @@ impl State {
             data: request.data.clone(),
         });
         if first {
-            self.pool_mut(&request.dataset)?.dataset_mut(id)?.long_holds += 1;
+            let dataset = self.pool_mut(&request.dataset)?.dataset_mut(id)?;
+            dataset.long_holds += 1;
+            // Owners are counted from when it is opened to be written (`dmu_objset_own`).
+            if !dataset.is_snapshot() && !request.flags.contains(MountFlags::READ_ONLY) {
+                dataset.content.uncounted = false;
+            }
         }
         Ok(())
     }

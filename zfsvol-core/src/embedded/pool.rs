@@ -123,7 +123,7 @@ pub(super) fn configs(state: &State, cmd: &mut Cmd) -> Result<()> {
 pub(super) fn stats(state: &State, cmd: &mut Cmd) -> Result<()> {
     let pool = state.pool(&cmd.name)?;
     let mut config = config(pool, &pool.layout, &cmd.name)?;
-    let features: NvList = pool.features.iter().collect();
+    let features: NvList = pool.feature_users().into_iter().collect();
     config.insert("error_count", 0_u64).insert("feature_stats", features);
     cmd.cookie = 0;
     put(cmd, &config)

@@ -1,7 +1,7 @@
 //! Properties of datasets: OpenZFS 2.3 `module/zfs/zfs_ioctl.c` (zfs_ioc_set_prop, zfs_set_prop_nvlist, zfs_ioc_inherit_prop) and `dsl_prop.c`.
 
 use super::data::UsedFeatures;
-use super::data::filesystem::DEFAULT_QUOTAS;
+use super::data::filesystem::{DEFAULT_QUOTAS, VERSION_ATTRIBUTES, VERSION_OWNERS};
 use super::dataset::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_OLD_MAX, ZPL_VERSION, check_volsize, largest_block,
 };
@@ -13,6 +13,7 @@ use super::quota;
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::{NvList, Value};
 use crate::property::{PropertyAccess, PropertyInfo, PropertyKind};
+use crate::stream::ObjectType;
 
 /// Longest name and value, with the NUL at the end (`ZAP_MAXNAMELEN`, `ZAP_MAXVALUELEN`).
 pub(super) const NAME_BYTES: usize = 256;
@@ -291,6 +292,14 @@ fn check_settable(
                 None => Ok(()),
             }
         }
+        // Of a file system that has owners of domains: `zpl_earlier_version`.
+        ("sharesmb", _) => {
+            let content = pool.hold(dataset).and_then(|id| pool.dataset(id)).map(|it| &it.content);
+            match content.ok().and_then(|content| content.zpl) {
+                Some(zpl) if zpl.version >= VERSION_OWNERS => Ok(()),
+                _ => Err(Errno::ENOTSUP),
+            }
+        }
         // Labels are of another system.
         ("mlslabel", _) => Err(Errno::EPERM),
         _ => Ok(()),
@@ -355,10 +364,19 @@ fn set_special(
         }
         "volsize" => set_volsize(pool, dataset, number)?,
         "volthreading" => {
-            let id = pool.hold(dataset)?;
-            if pool.dataset(id)?.content.is_filesystem() {
-                return Err(Errno::ENOENT);
+            // Up to 2.3 the device is asked for.
+            if pool.env.release < (2, 4) {
+                let id = pool.hold(dataset)?;
+                let is_hidden = pool.dataset(id)?.is_snapshot() && pool.number(id, "snapdev")? == 0;
+                if is_hidden || !pool.has_device(id)? {
+                    return Err(Errno::ENOENT);
+                }
             }
+            return Ok(false);
+        }
+        // They act on what is below as well, so a snapshot is none of them (`zvol_set_common_check`).
+        "snapdev" | "volmode" => {
+            pool.hold_whole_dir(dataset)?;
             return Ok(false);
         }
         "version" => set_version(pool, dataset, number)?,
@@ -388,9 +406,18 @@ fn set_quota(pool: &mut Pool, dataset: &str, source: PropSource, value: u64) -> 
     pool.set_number(id, "quota", source, value)
 }
 
+/// A dataset that is no snapshot.
+///
+/// # Errors
+/// `EINVAL` for a snapshot; as [`Pool::hold`].
+fn hold_head(pool: &Pool, dataset: &str) -> Result<Id> {
+    let id = pool.hold(dataset)?;
+    if pool.dataset(id)?.is_snapshot() { Err(Errno::EINVAL) } else { Ok(id) }
+}
+
 /// `dsl_dataset_set_refquota_check`.
 fn set_refquota(pool: &mut Pool, dataset: &str, source: PropSource, value: u64) -> Result<()> {
-    let id = pool.hold(dataset)?;
+    let id = hold_head(pool, dataset)?;
     let found = pool.dataset(id)?;
     let new = signed(pool.dir(found.dir)?.props.predict("refquota", source, value));
     if new != 0 && (new < found.referenced.used || new < found.refreservation()) {
@@ -427,7 +454,7 @@ fn set_refreservation(
     source: PropSource,
     value: u64,
 ) -> Result<()> {
-    let id = pool.hold(dataset)?;
+    let id = hold_head(pool, dataset)?;
     let found = pool.dataset(id)?;
     let new = signed(pool.dir(found.dir)?.props.predict("refreservation", source, value));
     let unique = found.unique;
@@ -443,8 +470,7 @@ fn set_refreservation(
 
 /// `dsl_crypto_can_set_keylocation`.
 fn check_keylocation(pool: &Pool, dataset: &str, place: &str) -> Result<()> {
-    let id = pool.hold(dataset)?;
-    let dir = pool.dataset(id)?.dir;
+    let dir = pool.hold_whole_dir(dataset)?;
     match &pool.dir(dir)?.crypt {
         None if place == "none" => Ok(()),
         None => Err(Errno::EACCES),
@@ -486,16 +512,35 @@ fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
     if !(zpl.version..=ZPL_VERSION).contains(&version) {
         return Err(Errno::EINVAL);
     }
-    zpl.version = version;
+    let before = std::mem::replace(&mut zpl.version, version);
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
-    pool.dataset_mut(id)?.content.objset.set_master_node("VERSION", Some(version), &mut txn)?;
-    pool.account(id, &txn.finish())
+    let salt = pool.env.guid();
+    let objset = &mut pool.dataset_mut(id)?.content.objset;
+    objset.set_master_node("VERSION", Some(version), &mut txn)?;
+    // Which attributes there are is said when there is a file that has some of them.
+    if version >= VERSION_ATTRIBUTES && before < VERSION_ATTRIBUTES {
+        let attributes = objset.make_zap(ObjectType::SA_MASTER_NODE, salt, &mut txn)?;
+        objset.set_master_node("SA_ATTRS", Some(attributes), &mut txn)?;
+    }
+    // Owners are counted from then on (`zfs_ioc_userspace_upgrade`).
+    if version >= quota::VERSION_MIN {
+        pool.dataset_mut(id)?.content.uncounted = false;
+    }
+    pool.account(id, &txn.finish())?;
+    pool.log_internal("upgrade", Some(id), format!("from {before} to {version}"));
+    Ok(())
 }
 
 /// OpenZFS 2.4 `module/os/linux/zfs/zfs_vfsops.c`, zfs_set_default_quota.
+///
+/// # Errors
+/// `EROFS` for a snapshot, which the module changes, and panics; as [`quota::hold_filesystem`].
 fn set_default_quota(pool: &mut Pool, dataset: &str, name: &str, value: u64) -> Result<()> {
     let id = quota::hold_filesystem(pool, dataset)?;
+    if pool.dataset(id)?.is_snapshot() {
+        return Err(Errno::EROFS);
+    }
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
     // Nothing is kept of 0.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::data::{DatasetKey, Objset};
-use super::engine::{Id, Pool, Result, State};
+use super::engine::{Content, Id, Pool, Result, State};
 use crate::kernel::{Cmd, Errno};
 use crate::nvlist::Value;
 use crate::stream::ObjectType;
@@ -32,12 +32,14 @@ const DEFAULTS: [(u64, &str); 6] = [
     (8, "defaultprojectquota"),
     (10, "defaultprojectobjquota"),
 ];
+/// The kinds that are about numbers of files.
+const OBJECTS: [u64; 6] = [4, 5, 6, 7, 10, 11];
 /// The kinds that are about projects.
 const PROJECTS_FROM: u64 = 8;
 /// Projects have numbers up to here (`ZFS_INVALID_PROJID` is all ones).
 const PROJECT_NONE: u64 = u32::MAX as u64;
 /// File systems older than this have no quotas of owners: `ZPL_VERSION_USERSPACE`.
-const VERSION_MIN: u64 = 4;
+pub(super) const VERSION_MIN: u64 = 4;
 /// A domain's name in an account (`zfs_useracct_t`).
 const DOMAIN_BYTES: usize = 256;
 /// One account: domain, number, padding, value.
@@ -72,6 +74,15 @@ pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
         return Err(Errno::EBUSY);
     }
     is_filesystem
+}
+
+/// Whether what owners use is known, without which their quotas are not told either: `dmu_objset_userspace_present` and those like it.
+fn check_counted(pool: &Pool, content: &Content, kind: u64) -> Result<()> {
+    let counts_files = !OBJECTS.contains(&kind) || pool.features.has("userobj_accounting");
+    match !content.uncounted && counts_files {
+        true => Ok(()),
+        false => Err(Errno::ENOTSUP),
+    }
 }
 
 fn check_kind(pool: &Pool, kind: u64, number: u64) -> Result<()> {
@@ -140,15 +151,19 @@ fn quotas(objset: &Objset, kind: u64, key: Option<&DatasetKey>) -> Result<BTreeM
 }
 
 /// `zfs_ioc_userspace_one`: the number of an owner is in `guid`, the answer in `cookie`.
+///
+/// # Errors
+/// As [`hold_filesystem`]; `ENOTSUP` where owners are not counted; `EINVAL` for what is no kind or no project.
 pub(super) fn one(state: &State, cmd: &mut Cmd) -> Result<()> {
     if cmd.objset_type >= KINDS {
         return Err(Errno::EINVAL);
     }
     let pool = state.pool(&cmd.name)?;
     let id = hold_filesystem(pool, &cmd.name)?;
+    let dataset = pool.dataset(id)?;
+    check_counted(pool, &dataset.content, cmd.objset_type)?;
     check_kind(pool, cmd.objset_type, cmd.guid)?;
     let number = u32::try_from(cmd.guid).map_err(|_| Errno::EINVAL)?;
-    let dataset = pool.dataset(id)?;
     let key = pool.data_key(dataset.dir)?;
     let objset = &dataset.content.objset;
     let object = object_name(cmd.objset_type).and_then(|name| objset.master_node(name));
@@ -161,18 +176,24 @@ pub(super) fn one(state: &State, cmd: &mut Cmd) -> Result<()> {
 }
 
 /// `zfs_ioc_userspace_many`: as many accounts as there is room for, from the cookie on.
+///
+/// # Errors
+/// As [`one`]; `ENOMEM` without room.
 pub(super) fn many(state: &State, cmd: &mut Cmd) -> Result<()> {
+    // Who may is asked by kind.
+    if cmd.objset_type >= KINDS {
+        return Err(Errno::EINVAL);
+    }
     if cmd.reply_max == 0 {
         return Err(Errno::ENOMEM);
     }
     let pool = state.pool(&cmd.name)?;
     let id = hold_filesystem(pool, &cmd.name)?;
     let kind = cmd.objset_type;
-    if (PROJECTS_FROM..KINDS).contains(&kind) {
-        check_kind(pool, kind, 0)?;
-    }
     let dataset = pool.dataset(id)?;
     let content = &dataset.content;
+    check_counted(pool, content, kind)?;
+    check_kind(pool, kind, 0)?;
     if pool.env.release >= (2, 4) {
         let default = DEFAULTS.iter().find(|(used, _)| *used == kind);
         cmd.guid = default.and_then(|(_, name)| content.objset.master_node(name)).unwrap_or(0);

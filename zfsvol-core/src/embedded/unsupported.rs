@@ -81,10 +81,6 @@ const LIST: &[Unsupported] = &[
 pub(super) const OTHER_PROGRAMS: Refusal =
     Refusal::new("the embedded kernel runs the channel programs of this library, and no others");
 
-/// Path and attributes of a file whose attributes are of the old kind, which no release since 2.0 makes.
-pub(super) const OLD_FILES: Refusal =
-    Refusal::new("the embedded kernel does not look into file systems before version 5");
-
 /// A pool whose labels another kernel wrote.
 pub(super) const POOLS_OF_OTHERS: Refusal = Refusal {
     errno: Errno::ENOENT,

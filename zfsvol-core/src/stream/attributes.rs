@@ -108,7 +108,23 @@ impl Schema {
     }
 }
 
+/// How long attributes are in file systems before version 5, and in files of newer ones that have not been changed since: `znode_phys_t`.
+const OLD_BYTES: usize = 0x108;
+
+/// Where the attributes of [`WANTED`] are in those. OpenZFS 2.3 `include/sys/zfs_znode.h`. What a symbolic link points to is behind them, or
+/// in the file.
+const OLD_PLACES: [usize; 10] = [72, 80, 128, 136, 96, 16, 32, 64, 88, 120];
+
 impl Attributes {
+    /// Reads a bonus buffer of a file as they were before version 5; `None` when it is too short for one.
+    pub(crate) fn of_old(bonus: &[u8], order: ByteOrder) -> Option<Self> {
+        let mut attributes = Self::default();
+        for (wanted, at) in OLD_PLACES.into_iter().enumerate() {
+            attributes.set(wanted, bonus.get(at..OLD_BYTES)?, order);
+        }
+        Some(attributes)
+    }
+
     /// Sets the one at this place of [`WANTED`].
     fn set(&mut self, wanted: usize, field: &[u8], byte_order: ByteOrder) {
         let value = number(field, 0, 8, byte_order);
@@ -125,5 +141,33 @@ impl Attributes {
             9 => self.flags = value,
             _ => self.target = Some(field.to_vec()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_the_old_kind_are_where_they_always_were() {
+        // Each number says where it is.
+        let numbers = (0..OLD_BYTES as u64).step_by(8);
+        let bonus: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
+        let found = Attributes::of_old(&bonus, ByteOrder::Big).unwrap();
+        let expected = Attributes {
+            mode: Some(72),
+            size: Some(80),
+            uid: Some(128),
+            gid: Some(136),
+            links: Some(96),
+            modified: Some(16),
+            changed: Some([32, 40]),
+            generation: Some(64),
+            parent: Some(88),
+            flags: Some(120),
+            target: None,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(Attributes::of_old(&bonus[..OLD_BYTES - 1], ByteOrder::Big), None);
     }
 }

@@ -35,7 +35,7 @@ impl Content {
     pub(in crate::embedded) fn filesystem(
         zpl: Zpl,
         default_quotas: Option<DefaultQuotas>,
-        salt: u64,
+        (salt, dnode_slots): (u64, u8),
         tx: Tx,
         txn: Txn,
     ) -> (Self, Delta) {
@@ -47,6 +47,7 @@ impl Content {
             default_quotas,
             time: tx.now.as_secs(),
             salt,
+            dnode_slots,
         };
         let (objset, delta) = filesystem::create(&of, txn);
         (Self { objset, zpl: Some(zpl), uncounted: false }, delta)
@@ -102,6 +103,11 @@ const COMPRESSION_ON: u64 = 1;
 const COMPRESSION_MASK: u64 = 0x7f;
 /// `checksum=on`.
 const CHECKSUM_ON: u64 = 1;
+/// `dnodesize=auto`, and how many slots that is; other numbers are bytes.
+const DNODE_BYTES_AUTO: u64 = 1;
+const DNODE_SLOTS_AUTO: u8 = 2;
+/// The bytes of a slot: `DNODE_MIN_SIZE`.
+const SLOT_BYTES: u64 = 512;
 
 impl Pool {
     /// How what is written to a dataset is stored, by its properties and the pool's features.
@@ -129,6 +135,17 @@ impl Pool {
             large_blocks: self.features.has("large_blocks"),
             lz4,
             encrypted: self.dir_of(id)?.crypt.is_some(),
+        })
+    }
+
+    /// How many slots the dnode of a new file takes, by the property `dnodesize`: `dnodesize_changed_cb`.
+    ///
+    /// # Errors
+    /// As [`Pool::dataset`].
+    pub(in crate::embedded) fn dnode_slots(&self, id: Id) -> Result<u8> {
+        Ok(match self.number(id, "dnodesize")? {
+            DNODE_BYTES_AUTO => DNODE_SLOTS_AUTO,
+            bytes => u8::try_from(bytes / SLOT_BYTES).unwrap_or(1).max(1),
         })
     }
 }

@@ -234,7 +234,9 @@ impl Pool {
         Ok(())
     }
 
-    /// Sets a native property of a head as its own kind of number, with what follows from it.
+    /// Sets a native property of a head as its own kind of number, with what follows from it. Of a snapshot it is one that only its head can
+    /// have: nothing is taken away there, but what counts for the snapshot, the default, counts for the directory from then on
+    /// (`dsl_dir_set_quota_sync`).
     ///
     /// # Errors
     /// None that can be.
@@ -245,8 +247,12 @@ impl Pool {
         source: PropSource,
         value: u64,
     ) -> Result<()> {
-        let dir = self.dataset(id)?.dir;
-        self.dir_mut(dir)?.props.set(property, source, Some(PropValue::Number(value)));
+        let dataset = self.dataset(id)?;
+        let (dir, value_of) = (dataset.dir, Some(PropValue::Number(value)));
+        match dataset.is_snapshot() {
+            true => self.snapshot_mut(id)?.props.set(property, source, value_of),
+            false => self.dir_mut(dir)?.props.set(property, source, value_of),
+        }
         let now = self.number(id, property)?;
         match property {
             "quota" => self.dir_mut(dir)?.quota = now,

@@ -8,6 +8,7 @@ use super::content::Content;
 use super::props::Props;
 use super::space::{Deadlist, Space};
 use super::transfer::Transfer;
+use crate::embedded::data::UsedFeatures;
 use crate::embedded::send::RedactionList;
 
 /// A file system or zvol as it is now, or a snapshot of it.
@@ -129,7 +130,52 @@ impl Head {
     }
 }
 
+impl Head {
+    /// The features that its bookmarks use.
+    fn features(&self) -> impl Iterator<Item = &'static str> {
+        let any = |is: fn(&Bookmark) -> bool| self.bookmarks.values().any(is);
+        let used = [
+            ("bookmarks", any(|_| true)),
+            ("redaction_bookmarks", any(|mark| mark.redaction.is_some())),
+            ("bookmark_written", any(|mark| mark.space.is_some())),
+            ("bookmark_v2", any(Bookmark::is_long)),
+        ];
+        used.into_iter().filter(|(_, used)| *used).map(|(name, _)| name)
+    }
+}
+
+impl Bookmark {
+    /// Whether it says more than where it is (`BOOKMARK_PHYS_SIZE_V2`).
+    fn is_long(&self) -> bool {
+        self.redaction.is_some() || self.space.is_some() || self.ivset_guid != 0
+    }
+}
+
+/// What content puts to use, by the short names of features.
+const OF_CONTENT: [(UsedFeatures, &str); 5] = [
+    (UsedFeatures::LARGE_BLOCKS, "large_blocks"),
+    (UsedFeatures::LARGE_DNODE, "large_dnode"),
+    (UsedFeatures::ZSTD, "zstd_compress"),
+    (UsedFeatures::LONG_NAME, "longname"),
+    (UsedFeatures::LARGE_MICROZAP, "large_microzap"),
+];
+
+/// What counting owners does.
+const OF_OWNERS: [&str; 2] = ["userobj_accounting", "project_quota"];
+
 impl Dataset {
+    /// The features it uses, by their short names, but for those that are counted as they are put to use. The root of a pool is made before the pool
+    /// has its features, so it does not count what owners have.
+    pub(super) fn features(&self, root: Id) -> impl Iterator<Item = &'static str> {
+        let used = self.content.objset.features();
+        let counts = self.content.is_filesystem() && !self.content.uncounted && self.dir != root;
+        let content = OF_CONTENT.into_iter().filter(move |(feature, _)| used.contains(*feature));
+        let owners = OF_OWNERS.into_iter().filter(move |_| counts);
+        let redacted = self.transfer.redact_snapshots.is_some().then_some("redacted_datasets");
+        let bookmarks = self.as_head().into_iter().flat_map(Head::features);
+        content.map(|(_, name)| name).chain(owners).chain(redacted).chain(bookmarks)
+    }
+
     pub(in crate::embedded) fn is_snapshot(&self) -> bool {
         matches!(self.role, Role::Snapshot(_))
     }

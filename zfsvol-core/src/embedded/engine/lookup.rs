@@ -53,6 +53,17 @@ impl Pool {
         }
     }
 
+    /// The directory of a file system or zvol: `dsl_dir_hold` with nothing that may be left of the name.
+    ///
+    /// # Errors
+    /// `ENOENT` when there is none, and for a snapshot; as [`Self::hold_dir`].
+    pub(in crate::embedded) fn hold_whole_dir(&self, name: &str) -> Result<Id> {
+        match self.hold_dir(name)? {
+            (dir, None) => Ok(dir),
+            (_, Some(_)) => Err(Errno::ENOENT),
+        }
+    }
+
     /// A file system, zvol or snapshot by its full name: `dsl_dataset_hold`.
     ///
     /// # Errors
@@ -170,7 +181,11 @@ impl Pool {
     /// # Errors
     /// As [`Pool::dir`].
     pub(in crate::embedded) fn has_received(&self, dataset: Id) -> Result<bool> {
-        let mut next = Some(self.dataset(dataset)?.dir);
+        let found = self.dataset(dataset)?;
+        if found.as_snapshot().is_some_and(|snapshot| snapshot.props.has_received) {
+            return Ok(true);
+        }
+        let mut next = Some(found.dir);
         while let Some(id) = next {
             let dir = self.dir(id)?;
             if dir.props.has_received {

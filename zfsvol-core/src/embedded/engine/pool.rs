@@ -155,4 +155,18 @@ impl Pool {
     pub(in crate::embedded) fn dir_of(&self, dataset: Id) -> Result<&Dir> {
         self.dir(self.dataset(dataset)?.dir)
     }
+
+    /// The GUIDs of features and how many things use each, datasets and snapshots among them (`ZFEATURE_FLAG_PER_DATASET`). Those are counted each
+    /// time: it is asked seldom, and every write could change it.
+    pub(in crate::embedded) fn feature_users(&self) -> Vec<(&'static str, u64)> {
+        let mut of_datasets: BTreeMap<&str, u64> = BTreeMap::new();
+        for feature in self.datasets.iter().flat_map(|(_, dataset)| dataset.features(self.root)) {
+            *of_datasets.entry(feature).or_default() += 1;
+        }
+        let all = self.features.iter().map(|(guid, users)| {
+            let name = guid.split_once(':').map_or(guid, |(_, name)| name);
+            (guid, users.saturating_add(of_datasets.get(name).copied().unwrap_or(0)))
+        });
+        all.collect()
+    }
 }

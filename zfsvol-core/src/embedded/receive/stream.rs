@@ -110,6 +110,8 @@ struct Batch<'a> {
     wrote: bool,
     /// How much came before it was interrupted.
     before: u64,
+    /// The next record is the first one behind a list. The module reads its fields together with that, when it does not know yet what came before.
+    behind_list: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -128,14 +130,17 @@ impl<'a> Batch<'a> {
             noted: 0,
             wrote: false,
             before: target.resumed.map_or(0, |(bytes, _)| bytes),
+            behind_list: request.begin.payload_bytes > 0,
         })
     }
 
     fn apply(&mut self, record: &Record, payload: &[u8], end: u64) -> Result<()> {
         let txn = Self::begin(&mut self.txn, self.shared, self.target, self.raw)?;
         self.receiver.apply(&mut self.objset, record, payload, txn)?;
+        let forgets = std::mem::take(&mut self.behind_list) && payload.is_empty();
+        let before = if forgets { 0 } else { self.before };
         // The begin record itself is not counted: it was read by another.
-        let received = self.before + end.saturating_sub(RECORD_BYTES as u64);
+        let received = before + end.saturating_sub(RECORD_BYTES as u64);
         let notes =
             matches!(record, Record::Object(_) | Record::Write(_) | Record::WriteEmbedded(_));
         if notes || self.wrote {

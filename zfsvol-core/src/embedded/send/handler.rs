@@ -361,8 +361,6 @@ pub(in crate::embedded) fn redact(
         pool.check_room(REDACT_BLOCKS, Room::Normal)?;
         pool.begin();
         mark.redaction = Some(Arc::new(RedactionList { snapshots: asked.guids, blocks }));
-        pool.features.activate("bookmarks");
-        pool.features.activate("redaction_bookmarks");
         pool.head_mut(head)?.bookmarks.insert(short.into(), mark);
         Ok(())
     })

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::embedded::Embedded;
+use crate::property::PropertySet;
 use crate::stream::{FileTree, ObjectType, StreamWriter};
 use crate::zfs::{ChangeKind, ReceiveOptions};
-use crate::{Errno, ErrorKind, SnapshotName, Zfs};
+use crate::{Bytes, DatasetName, Errno, ErrorKind, SnapshotName, Zfs};
 
 fn received(zfs: &Zfs, fixtures: &[&str]) -> Vec<SnapshotName> {
     received_streams(zfs, fixtures.iter().map(|name| fixture(name)))
@@ -104,7 +105,7 @@ fn what_is_no_file_has_no_path() {
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 }
 
-/// The stream as it would be of a file system before version 5, as far as the types of its objects go.
+/// The stream with attributes of the old kind, as far as the types of its objects go: they are too short for that.
 fn with_old_attributes(stream: &[u8]) -> Vec<u8> {
     let mut writer = StreamWriter::new(Vec::new());
     for (mut record, payload) in frames(stream) {
@@ -119,15 +120,39 @@ fn with_old_attributes(stream: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn files_of_an_old_kind_are_refused_and_not_taken_for_none() {
+fn what_is_too_short_for_attributes_of_the_old_kind_is_no_file() {
     let zfs = Zfs::new(Embedded::new());
-    let fixtures = ["2.3/full", "2.3/incremental"];
-    let streams = fixtures.map(|name| with_old_attributes(&fixture(name)));
-    let snapshots = received_streams(&zfs, streams);
-    let (_, object) = listed(&fixtures)[0];
-    let error = zfs.object_path(&snapshots[1], object).unwrap_err();
+    let snapshots = received_streams(&zfs, [with_old_attributes(&fixture("2.3/full"))]);
+    let (_, object) = listed(&["2.3/full"])[0];
+    let error = zfs.object_path(&snapshots[0], object).unwrap_err();
     assert_eq!(error.errno(), Some(Errno::ENOTSUP));
-    assert!(error.to_string().contains("before version 5"), "{error}");
-    let changes: Result<Vec<_>, _> = zfs.diff(&snapshots[0], &snapshots[1]).unwrap().collect();
-    assert!(changes.unwrap_err().to_string().contains("before version 5"));
+}
+
+/// Where the root directory of a new file system is before version 5.
+const OLD_ROOT: u64 = 33;
+
+#[test]
+fn the_root_of_a_file_system_before_version_5_is_found_and_stays_when_it_is_upgraded() {
+    for version in 1..5_u64 {
+        let zfs = Zfs::new(Embedded::builder().pool("tank", Bytes::from_gib(1)).build());
+        let name: DatasetName = "tank/old".parse().unwrap();
+        let set = |version: u64| PropertySet::new().with("version", version.to_string()).unwrap();
+        zfs.create_filesystem(&name, &set(version)).unwrap();
+        let snapshot = |snapshot: &str| {
+            let snapshot = name.snapshot(snapshot).unwrap();
+            zfs.snapshot([&snapshot], &PropertySet::new()).unwrap();
+            snapshot
+        };
+        let before = snapshot("before");
+        assert_eq!(zfs.object_path(&before, OLD_ROOT).unwrap(), Path::new("/"));
+        zfs.set_properties(&name, &set(5)).unwrap();
+        let after = snapshot("after");
+        assert_eq!(zfs.object_path(&after, OLD_ROOT).unwrap(), Path::new("/"));
+        // The object that attributes are to be described in is no file.
+        let described = zfs.object_path(&after, 2).unwrap_err();
+        assert_eq!(described.errno(), Some(Errno::ENOTSUP));
+        assert_eq!(zfs.object_path(&before, 2).unwrap_err().errno(), Some(Errno::ENOENT));
+        let changes: Result<Vec<_>, _> = zfs.diff(&before, &after).unwrap().collect();
+        assert!(changes.unwrap().is_empty());
+    }
 }

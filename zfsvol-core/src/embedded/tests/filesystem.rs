@@ -1,8 +1,10 @@
 //! A new file system is what OpenZFS makes.
 
 use super::*;
+use crate::embedded::data::UsedFeatures;
 use crate::embedded::data::filesystem::{self, FileSystem};
 use crate::embedded::data::zap::{FatEntry, fat};
+use crate::stream::ObjectType;
 
 fn create(ashift: u8) -> Objset {
     let of = FileSystem { version: 5, time: 1_700_000_000, salt: 7, ..FileSystem::default() };
@@ -71,4 +73,16 @@ fn the_zap_of_layouts_is_that_of_openzfs() {
     let (our_head, our_leaf) = fat(&entries, salt).unwrap();
     assert!(our_head == *head);
     assert!(our_leaf == *leaf);
+}
+
+#[test]
+fn the_dnode_of_the_root_directory_is_never_in_two_blocks() {
+    for (slots, root, next) in [(1, 34, 35), (2, 34, 36), (16, 34, 50), (32, 64, 96)] {
+        let of = FileSystem { version: 5, dnode_slots: slots, ..FileSystem::default() };
+        let (objset, _) = filesystem::create(&of, Txn::new(9, Policy::default()));
+        assert_eq!(objset.master_node("ROOT"), Some(root));
+        assert_eq!(objset.object(root).unwrap().slots, slots);
+        assert_eq!(objset.object(next).unwrap().object_type, ObjectType::SA_REGISTRATION);
+        assert_eq!(objset.features().contains(UsedFeatures::LARGE_DNODE), slots > 1);
+    }
 }

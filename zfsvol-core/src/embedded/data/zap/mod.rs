@@ -79,10 +79,7 @@ pub fn insert(block: &mut Vec<u8>, name: &str, number: u64) -> Option<()> {
     if name.is_empty() || name.len() >= NAME_BYTES || name.contains('\0') {
         return None;
     }
-    let is_free = |chunk: &[u8]| chunk.get(NAME_AT) == Some(&0);
-    if !block.chunks_exact(CHUNK_BYTES).skip(1).any(is_free) {
-        block.resize(block.len() + BLOCK_STEP, 0);
-    }
+    make_room(block);
     let collision = free_collision(block, name)?;
     let mut entries = block.chunks_exact_mut(CHUNK_BYTES).skip(1);
     let entry = entries.find(|chunk| is_free(chunk))?;
@@ -90,6 +87,17 @@ pub fn insert(block: &mut Vec<u8>, name: &str, number: u64) -> Option<()> {
     *entry.get_mut(COLLISION_AT..)?.first_chunk_mut()? = collision.to_ne_bytes();
     entry.get_mut(NAME_AT..)?.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
     Some(())
+}
+
+/// Has a block grow where all its places are taken, as the module does also before it changes a number (`zap_lockdir`).
+pub fn make_room(block: &mut Vec<u8>) {
+    if !block.chunks_exact(CHUNK_BYTES).skip(1).any(is_free) {
+        block.resize(block.len() + BLOCK_STEP, 0);
+    }
+}
+
+fn is_free(chunk: &[u8]) -> bool {
+    chunk.get(NAME_AT) == Some(&0)
 }
 
 /// The entries of such a block.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::fat::{self, fat_numbers};
-use super::{FAT_BLOCK_BYTES, entries, insert, is_micro, lookup, micro, number, remove, replace};
+use super::{
+    FAT_BLOCK_BYTES, entries, insert, is_micro, lookup, make_room, micro, number, remove, replace,
+};
 use crate::embedded::data::{DatasetKey, Dnode, Objset, Txn};
 use crate::kernel::Errno;
 use crate::stream::ObjectType;
@@ -106,6 +108,7 @@ impl Objset {
                 true
             }
             Some(value) => {
+                make_room(&mut block);
                 let known = replace(&mut block, name, value).is_some();
                 known || insert(&mut block, name, value).is_some()
             }
