@@ -34,6 +34,19 @@ const OF_POOLS: &[&str] = &[
     "listsnapshots",
     "multihost",
 ];
+/// Features that datasets, snapshots and bookmarks use.
+const FEATURES: &[&str] = &[
+    "bookmark_v2",
+    "bookmark_written",
+    "bookmarks",
+    "encryption",
+    "filesystem_limits",
+    "large_blocks",
+    "large_dnode",
+    "redacted_datasets",
+    "redaction_bookmarks",
+    "zstd_compress",
+];
 
 /// What there is on both sides, and what differs.
 pub(super) fn compare(real: &Side, ours: &Side) -> Option<String> {
@@ -58,6 +71,7 @@ fn everything(side: &Side) -> BTreeMap<String, String> {
     let mut walk =
         Walk { side, guids: BTreeMap::new(), txgs: BTreeMap::new(), found: BTreeMap::new() };
     walk.pool();
+    walk.features();
     walk.dataset(&side.pool);
     // In the order of age, and not in transaction groups: how many pass is each kernel's own.
     for (rank, names) in walk.txgs.into_values().enumerate() {
@@ -105,6 +119,15 @@ impl Walk<'_> {
             if OF_POOLS.contains(&name.as_str()) || name.starts_with("feature@") {
                 self.put("pool", &name, format!("{} {:?}", property.value, property.source));
             }
+        }
+    }
+
+    /// Whether anything uses them.
+    fn features(&mut self) {
+        let pool = self.side.pool.parse().expect("a pool");
+        let status = self.side.zfs.pool_status(&pool).expect("a status");
+        for name in FEATURES {
+            self.put("pool", name, format!("{:?}", status.features.get(*name)));
         }
     }
 
@@ -200,9 +223,12 @@ impl Walk<'_> {
             ("receive_resume_token", Some(Value::String(token))) => {
                 let token: ResumeToken = token.to_string_lossy().parse().expect("a token");
                 let guid = self.guid(token.to_guid.get());
-                // How much came says how well each compresses what it sends: not compared, as in streams.
+                // How many bytes came says how well each compresses what it sends, so it is told in records.
                 let packed = token.flags.intersects(SendFlags::COMPRESS | SendFlags::EMBED);
-                let bytes = if packed { "some".to_owned() } else { token.bytes.to_string() };
+                let bytes = match packed {
+                    true => format!("{:?}", self.side.places_of(&token)),
+                    false => token.bytes.to_string(),
+                };
                 format!(
                     "{} {guid} since {} {}:{} after {} {:?}",
                     token.to_name,

@@ -12,7 +12,7 @@ use zfsvol_core::zfs::{Destroy, Key, List, ReceiveOptions, SendBase, SendOptions
 use zfsvol_core::{BookmarkName, DatasetName, Error, SnapshotName, Zfs};
 
 use super::step::{Receive, Request, Send, Step};
-use super::stream;
+use super::stream::{self, Made};
 use crate::volume;
 
 /// Room for every answer.
@@ -33,12 +33,15 @@ pub(super) struct Side {
     pub(super) pool: String,
     handles: BTreeMap<usize, Handle>,
     streams: BTreeMap<usize, Vec<u8>>,
+    /// Every stream that was made, also those that are not kept any more.
+    made: Vec<Made>,
 }
 
 impl Side {
     pub(super) fn new(zfs: Zfs, pool: &str) -> Self {
         let pool = pool.to_owned();
-        Self { zfs, pool, handles: BTreeMap::new(), streams: BTreeMap::new() }
+        let (handles, streams, made) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { zfs, pool, handles, streams, made }
     }
 
     /// Closes all handles, so that nothing is held for them.
@@ -262,7 +265,7 @@ impl Side {
                 Err(_) => return NO_NAME.into(),
             },
         };
-        self.keep_stream(started, send.slot)
+        self.keep_stream(started, send.slot, 0)
     }
 
     fn resume(&mut self, of: &str, slot: usize) -> String {
@@ -277,13 +280,14 @@ impl Side {
             return "enciphered streams differ".into();
         }
         let started = self.zfs.send_resume(&token, None);
-        self.keep_stream(started, slot)
+        self.keep_stream(started, slot, token.bytes.get())
     }
 
     fn keep_stream(
         &mut self,
         started: Result<zfsvol_core::zfs::SendStream, Error>,
         slot: usize,
+        before: u64,
     ) -> String {
         let mut stream = match started {
             Ok(stream) => stream,
@@ -295,8 +299,16 @@ impl Side {
             return source.map_or_else(|| error.to_string(), error_text);
         }
         let told = stream::told(&bytes);
+        self.made.extend(Made::new(&bytes, before));
         self.streams.insert(slot, bytes);
         told
+    }
+
+    /// Of which streams, in the order they were made, and after which of their records a token goes on: what differs in length is not compared
+    /// otherwise.
+    pub(super) fn places_of(&self, token: &ResumeToken) -> Vec<(usize, usize)> {
+        let made = self.made.iter().enumerate();
+        made.filter_map(|(stream, made)| Some((stream, made.record_of(token)?))).collect()
     }
 
     fn receive(&self, receive: &Receive) -> String {

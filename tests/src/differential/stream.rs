@@ -1,6 +1,9 @@
 //! Streams as far as two kernels write them alike.
 
-use zfsvol_core::stream::{ObjectType, Record, StreamReader};
+use zfsvol_core::Guid;
+use zfsvol_core::stream::{
+    ObjectType, Record, ResumeToken, SendFlags, StreamFeatures, StreamReader,
+};
 
 /// A number for some bytes, to compare them by.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
@@ -62,3 +65,51 @@ pub(super) fn cut(stream: &[u8], (left_out, more): (u64, usize)) -> usize {
     // The first record comes whole: a stream without it is none.
     (start + more).clamp(312.min(stream.len()), stream.len())
 }
+
+/// Where the records of a stream end that was made, as the token of a receive that breaks off says it.
+#[derive(Debug)]
+pub(super) struct Made {
+    to: Guid,
+    from: Option<Guid>,
+    flags: SendFlags,
+    /// How much has come after each record, counted from behind the first one.
+    ends: Vec<u64>,
+}
+
+/// What a stream says of its contents, of what a token repeats.
+const REPEATED: [(StreamFeatures, SendFlags); 4] = [
+    (StreamFeatures::LARGE_BLOCKS, SendFlags::LARGE_BLOCK),
+    (StreamFeatures::EMBED_DATA, SendFlags::EMBED),
+    (StreamFeatures::COMPRESSED, SendFlags::COMPRESS),
+    (StreamFeatures::RAW, SendFlags::RAW),
+];
+
+impl Made {
+    /// Of a stream; so much came before it, where it goes on with another. `None` for what does not begin as one.
+    pub(super) fn new(stream: &[u8], before: u64) -> Option<Self> {
+        let mut reader = StreamReader::from_bytes(stream);
+        let Ok(Some(frame)) = reader.next_frame() else { return None };
+        let Record::Begin(begin) = frame.record else { return None };
+        let (to, from, features) = (begin.to_guid, begin.from_guid, begin.features());
+        let mut flags = SendFlags::empty();
+        for (feature, flag) in REPEATED {
+            flags.set(flag, features.contains(feature));
+        }
+        let mut ends = Vec::new();
+        while let Ok(Some(frame)) = reader.next_frame() {
+            ends.push(before + frame.offset - BEGIN_BYTES);
+        }
+        Some(Self { to, from: Some(from).filter(|from| from.get() != 0), flags, ends })
+    }
+
+    /// After which record a token goes on, if it is of this stream.
+    pub(super) fn record_of(&self, token: &ResumeToken) -> Option<usize> {
+        let all = REPEATED.iter().fold(SendFlags::empty(), |all, (_, flag)| all | *flag);
+        let is_of_this =
+            (self.to, self.from, self.flags) == (token.to_guid, token.from_guid, token.flags & all);
+        self.ends.binary_search(&token.bytes.get()).ok().filter(|_| is_of_this)
+    }
+}
+
+/// The length of a record without what follows it: `dmu_replay_record_t`.
+const BEGIN_BYTES: u64 = 312;
