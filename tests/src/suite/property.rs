@@ -18,6 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_snapshot_takes_user_properties_only),
         case(an_inherited_property_falls_back_to_the_ancestor),
         case(what_is_not_inherited_cannot_be),
+        case(what_a_snapshot_cannot_have_is_not_reverted_on_it),
         case(a_received_value_comes_back_when_reverted).needs(Need::Commands),
         case(properties_that_fail_are_named_and_the_rest_is_set),
         case(properties_of_a_missing_dataset_are_not_found),
@@ -197,6 +198,21 @@ fn what_is_not_inherited_cannot_be(world: &World) {
         .inherit_property(&world.root().child("none").expect("a name"), "sync")
         .expect_err("no dataset");
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// The module would do it, and its dataset would not be held to its quota any more.
+fn what_a_snapshot_cannot_have_is_not_reverted_on_it(world: &World) {
+    let zfs = world.zfs();
+    let a = file_system(world, "a");
+    zfs.set_properties(&a, &set(&[("quota", "64M"), ("refquota", "32M")])).expect("set");
+    let one = snapshot(world, &a, "one");
+    for property in ["quota", "refquota", "reservation", "defaultuserquota"] {
+        let error = zfs.revert_property(&one, property).expect_err("a snapshot has none");
+        assert_eq!(error.kind(), ErrorKind::InvalidProperty, "{property}: {error}");
+    }
+    zfs.revert_property(&one, "compression").expect("there was nothing to take back");
+    let quota = zfs.property(&a, "quota").expect("read").expect("there");
+    assert_eq!((quota.value.as_bytes(), quota.source), (Some(Bytes::from_mib(64)), Source::Local));
 }
 
 fn a_received_value_comes_back_when_reverted(world: &World) {

@@ -193,7 +193,7 @@ impl Zfs {
     /// Issues `ZFS_IOC_INHERIT_PROP` (`zfs inherit -S`); on disk when it returns.
     ///
     /// # Errors
-    /// As [`Zfs::inherit_property`].
+    /// As [`Zfs::inherit_property`]; [`ErrorKind::InvalidProperty`] also for what a snapshot cannot have, such as `quota`.
     pub fn revert_property(&self, name: &impl Entity, property: &str) -> Result<()> {
         self.inherit(name.as_ref(), property, true)
     }
@@ -376,8 +376,14 @@ impl Zfs {
             Some(PropertyAccess::SetOnce | PropertyAccess::SetOnceInheritable) => {
                 "it is set for good when the dataset is created"
             }
+            // The sync thread of the module falls over a default there is not.
+            _ if matches!(property, "iscsioptions" | "stmf_sbd_lu") => "it is of another system",
             _ if matches!(property, "volsize" | "version") => "it has no other value to go back to",
             Some(PropertyAccess::Settable) if !received => "datasets do not inherit it",
+            // The module takes it, and with it what the dataset of the snapshot has: its quota does not count any more, though it is still told.
+            Some(PropertyAccess::Settable) if name.contains('@') => {
+                "a snapshot has none of its own"
+            }
             _ => return Ok(()),
         };
         let reason = format!("'{property}': {reason}");
