@@ -34,8 +34,7 @@ const OF_POOLS: &[&str] = &[
     "listsnapshots",
     "multihost",
 ];
-/// Features that datasets, snapshots and bookmarks use. Not `bookmark_v2`: a promotion counts bookmarks that move once more, so the module takes it for used
-/// when it is not any more.
+/// Features that datasets, snapshots and bookmarks use. Not `bookmark_v2`, which the module can take for used after the last bookmark went with its dataset.
 const FEATURES: &[&str] = &[
     "bookmark_written",
     "bookmarks",
