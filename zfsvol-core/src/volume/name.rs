@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind};
+
 /// Most characters of a volume's name, and of a namespace's: what a DNS label has, which is what the names of most orchestrators fit in.
 pub const NAME_CHARS_MAX: usize = 63;
 
@@ -52,6 +54,12 @@ enum Reason {
     Character(char),
     #[error("'.' and '..' are no names")]
     Dots,
+}
+
+impl From<VolumeNameError> for Error {
+    fn from(error: VolumeNameError) -> Self {
+        Self::new(ErrorKind::InvalidName, "use this name", error.to_string()).with_source(error)
+    }
 }
 
 impl VolumeName {
