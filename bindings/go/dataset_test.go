@@ -67,7 +67,12 @@ func TestErrorSaysEverything(t *testing.T) {
 	same(t, strings.Contains(err.Error(), "tank/a@monday"), true)
 	busy := must(monday.Busy())(t)
 	same(t, len(busy), 1)
-	must(zfs.Release([]Hold{{monday.Name(), "backup"}}))(t)
+	_, err = zfs.Hold([]Hold{{monday.Name(), "backup"}}, nil)
+	fails(t, err, ErrExists)
+	same(t, errors.As(err, &e), true)
+	same(t, e.Failures[0].Reason, "tag 'backup': it is held with this tag already")
+	missing := must(zfs.Release([]Hold{{monday.Name(), "other"}, {monday.Name(), "backup"}, {"tank/a@none", "backup"}}))(t)
+	same(t, slices.Equal(missing, []MissingHold{{Hold{monday.Name(), "other"}, true}, {Hold{"tank/a@none", "backup"}, false}}), true)
 	ok(t, monday.Destroy())
 }
 

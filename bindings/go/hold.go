@@ -21,6 +21,13 @@ type Held struct {
 	Since time.Time
 }
 
+// MissingHold is a hold that was to be released, and is not there.
+type MissingHold struct {
+	Hold
+	// Whether the snapshot is there, and only that hold of it is not.
+	SnapshotExists bool
+}
+
 // Holder has temporary holds: they end when it is closed, or when the process ends.
 type Holder struct{ h *handle }
 
@@ -44,7 +51,8 @@ func (h *Holder) Close() error {
 // Hold holds snapshots so that they cannot be destroyed, all in one transaction group or none. With a holder, not nil, the holds are temporary. Snapshots
 // that are not there are left out, and returned. Issues ZFS_IOC_HOLD once.
 //
-// With each name that failed in [Error.Failures]: [ErrExists] (the tag), [ErrUnrelated] (two pools), [ErrInvalid], [ErrTooLarge] (the tag), [ErrDenied].
+// With each name that failed in [Error.Failures], and the tag in its reason: [ErrExists] (the tag), [ErrUnrelated] (two pools), [ErrInvalid] (a snapshot is
+// named twice), [ErrInvalidName] (the length of the tag), [ErrDenied].
 func (z *Zfs) Hold(holds []Hold, holder *Holder) (missing []string, err error) {
 	var a arena
 	defer a.free()
@@ -65,14 +73,20 @@ func (z *Zfs) Hold(holds []Hold, holder *Holder) (missing []string, err error) {
 }
 
 // Release releases holds, all in one transaction group or none. Those that are not there are left out, and returned. Issues ZFS_IOC_RELEASE once.
-func (z *Zfs) Release(holds []Hold) (missing []string, err error) {
+//
+// With each snapshot that failed in [Error.Failures], and its tags in the reason: [ErrUnrelated] (two pools), [ErrDenied].
+func (z *Zfs) Release(holds []Hold) (missing []MissingHold, err error) {
 	var a arena
 	defer a.free()
 	all, count := a.holds(holds)
 	list, err := z.answer(func(zfs *C.zfsvol_zfs, out *cList, e *cError) cStatus {
 		return C.zfsvol_hold_release(zfs, all, count, out, e)
 	})
-	return list.texts("snapshots"), err
+	for _, one := range list.lists("holds") {
+		hold := Hold{Snapshot: one.text("snapshot"), Tag: one.text("tag")}
+		missing = append(missing, MissingHold{hold, one.truth("snapshot_exists")})
+	}
+	return missing, err
 }
 
 // Holds are the holds of the snapshot. Issues ZFS_IOC_GET_HOLDS.

@@ -222,7 +222,7 @@ impl fmt::Display for BusyReason {
 }
 
 /// `'a', 'b' and 7 more`: names for a message, of which a few are enough.
-fn quoted(names: &[String]) -> String {
+pub(crate) fn quoted(names: &[String]) -> String {
     const NAMED_MAX: usize = 3;
     let shown: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("'{name}'")).collect();
     match names.len().saturating_sub(NAMED_MAX) {
@@ -392,6 +392,11 @@ impl Error {
 
     pub(crate) fn with_help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.0.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reason = reason.into();
         self
     }
 

@@ -1,10 +1,14 @@
 //! Snapshots, their holds, and bookmarks.
 
+use std::collections::BTreeSet;
+
 use zfsvol_core::kernel::Handle;
+use zfsvol_core::nvlist::{NvList, NvString, Value};
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::Destroy;
 use zfsvol_core::{BookmarkName, EntityName, SnapshotName};
 
+use crate::answer;
 use crate::boundary::Caller;
 use crate::error::{Fault, zfsvol_error};
 use crate::handle::Object;
@@ -182,8 +186,8 @@ pub unsafe extern "C" fn zfsvol_handle_free(handle: *mut zfsvol_handle) {
 
 /// Holds snapshots so that they cannot be destroyed, all in one transaction group or none. With a `handle` the holds are temporary. Issues `ZFS_IOC_HOLD` once.
 ///
-/// Snapshots that are not there are left out: `missing` (string array `snapshots`; NULL if that does not matter). With each name that failed in the error: `EXISTS` (the tag),
-/// `UNRELATED` (two pools), `INVALID`, `TOO_LARGE` (the tag), `DENIED`.
+/// Snapshots that are not there are left out: `missing` (string array `snapshots`; NULL if that does not matter). With each name that failed in the error, and the tag in its reason: `EXISTS` (the tag),
+/// `UNRELATED` (two pools), `INVALID` (a snapshot is named twice), `INVALID_NAME` (the length of the tag), `DENIED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_hold_create(
     zfs: *const zfsvol_zfs,
@@ -201,7 +205,11 @@ pub unsafe extern "C" fn zfsvol_hold_create(
     })
 }
 
-/// Releases holds, all in one transaction group or none. Those that are not there are left out: `missing`, as in `zfsvol_hold_create`. Issues `ZFS_IOC_RELEASE` once.
+/// Releases holds, all in one transaction group or none. Issues `ZFS_IOC_RELEASE` once.
+///
+/// Those that are not there are left out: `missing` (NULL if that does not matter) has them in the nvlist array `holds`, with `snapshot`, `tag` (string) and `snapshot_exists` (boolean: only
+/// that hold of it is not there); and their snapshots, each once, in the string array `snapshots`. With each snapshot that failed in the error, and its tags in the reason: `UNRELATED` (two
+/// pools), `DENIED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_hold_release(
     zfs: *const zfsvol_zfs,
@@ -213,7 +221,14 @@ pub unsafe extern "C" fn zfsvol_hold_release(
     boundary!(error, |caller| {
         let out = caller.optional_out(missing)?;
         let left = caller.get(zfs)?.release(&pairs(caller, holds, count)?)?;
-        out.texts("snapshots", left.iter().map(SnapshotName::as_str));
+        if out.is_wanted() {
+            let holds: Result<Vec<NvList>, Fault> = left.iter().map(answer::list).collect();
+            let snapshots: BTreeSet<&str> = left.iter().map(|one| one.snapshot.as_str()).collect();
+            let mut list = answer::lists("holds", holds?);
+            let snapshots = snapshots.into_iter().map(NvString::from).collect();
+            list.insert("snapshots", Value::StringArray(snapshots));
+            out.give(list);
+        }
     })
 }
 

@@ -90,7 +90,7 @@ def test_holds_are_made_and_released() -> None:
     assert set(lzc.get_holds(b"tank@a")) == {b"x"}
     with pytest.raises(zfsvol.ExistsError) as caught:
         lzc.hold({b"tank@a": b"x"})
-    assert caught.value.failures[0].name == "tank@a"
+    assert caught.value.failures[0].name == "tank@a" and "tag 'x'" in caught.value.failures[0].reason
     with pytest.raises(zfsvol.BusyError):
         lzc.destroy_snaps([b"tank@a"], False)
     assert lzc.release({b"tank@a": [b"x", b"y"]}) == [b"tank@a#y"]

@@ -103,7 +103,7 @@ from .errors import (
     WrongTypeError,
 )
 from .events import Events, History
-from .holds import Cleanup
+from .holds import Cleanup, MissingHold
 from .importable import Importable
 from .keys import Key
 from .listing import Listing, NameListing
@@ -178,6 +178,7 @@ __all__ = [
     "LibraryError",
     "LimitError",
     "Listing",
+    "MissingHold",
     "MountChoice",
     "Mounted",
     "NameListing",

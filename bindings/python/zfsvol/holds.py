@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from . import _ffi
 from ._call import Name, listed, made, text
@@ -16,13 +16,23 @@ class Cleanup(Handle):
     _free = lib.handle_free
 
 
+class MissingHold(NamedTuple):
+    """A hold that was to be released, and is not there."""
+
+    snapshot: str
+    tag: str
+    snapshot_exists: bool
+    """Whether the snapshot is there, and only that hold of it is not."""
+
+
 class Holds(Area):
     """Holds: `zfs.holds`. Each is a pair of a snapshot and a tag of at most 255 bytes."""
 
     def create(self, holds: Iterable[Tuple[Name, Name]], *, cleanup: Optional[Cleanup] = None) -> List[str]:
         """Holds snapshots, all in one transaction group or none; with a `cleanup` for a while. Returns the snapshots that are not there.
 
-        With each name that failed in `failures`: `ExistsError` (the tag), `UnrelatedError` (two pools), `InvalidError`, `TooLargeError`, `DeniedError`.
+        With each name that failed in `failures`, and the tag in its reason: `ExistsError` (the tag), `UnrelatedError` (two pools), `InvalidError` (a snapshot is named
+        twice), `InvalidNameError` (the length of the tag), `DeniedError`.
 
             >>> import zfsvol
             >>> with zfsvol.open("embedded:") as zfs:
@@ -36,11 +46,14 @@ class Holds(Area):
         missing: List[str] = listed(lib.hold_create, self._zfs, array, count, cleanup).get("snapshots", [])
         return missing
 
-    def release(self, holds: Iterable[Tuple[Name, Name]]) -> List[str]:
-        """Releases holds, all in one transaction group or none. Returns the snapshots that are not there, or do not have a hold of that tag."""
+    def release(self, holds: Iterable[Tuple[Name, Name]]) -> List[MissingHold]:
+        """Releases holds, all in one transaction group or none. Returns those that are not there, in the order in which they were given.
+
+        With each snapshot that failed in `failures`, and its tags in the reason: `UnrelatedError` (two pools), `DeniedError`.
+        """
         array, count = _array(holds)
-        missing: List[str] = listed(lib.hold_release, self._zfs, array, count).get("snapshots", [])
-        return missing
+        missing = listed(lib.hold_release, self._zfs, array, count).get("holds", [])
+        return [MissingHold(one["snapshot"], one["tag"], one["snapshot_exists"]) for one in missing]
 
     def list(self, snapshot: Name) -> Dict[str, int]:
         """The holds of a snapshot: since when, in seconds since 1970, by their tags."""

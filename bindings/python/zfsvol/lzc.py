@@ -189,7 +189,8 @@ def redact(snapshot: Name, bookname: Name, snaps: Iterable[Name]) -> None:
 
 
 def hold(holds: Mapping[Any, Name], fd: Optional[Union[Cleanup, int]] = None) -> List[Any]:
-    """Holds snapshots, all or none, each with a tag, and returns those that are not there. With each that failed in `failures`: `ExistsError` (the tag), `TooLargeError`.
+    """Holds snapshots, all or none, each with a tag, and returns those that are not there. With each that failed in `failures`: `ExistsError` (the tag),
+    `InvalidNameError` (its length).
 
     With `fd`, which is what `cleanup()` gives and not a number, the holds end when that is closed, or with the process.
     """
@@ -206,21 +207,12 @@ def cleanup() -> Cleanup:
 
 def release(holds: Mapping[Any, List[Name]]) -> List[Any]:
     """Releases holds, lists of tags by snapshot, all or none, and returns what was not there: a snapshot, or `snapshot#tag`."""
-    zfs = _zfs()
-    held: Dict[str, Iterable[str]] = {}
     pairs = []
     for name, tags in holds.items():
         if not isinstance(tags, list):
             raise TypeError("the tags of a snapshot must be a list")
         pairs += [(name, tag) for tag in tags]
-        # The library says of which snapshot a tag was missing, and not which tag: with several, those that were there tell.
-        if len(tags) > 1 and zfs.datasets.exists(name):
-            held[_str(name)] = zfs.holds.list(name)
-    missing = []
-    for name in zfs.holds.release(pairs):
-        asked = next(tags for given, tags in holds.items() if _str(given) == name)
-        absent = [_str(tag) for tag in asked if _str(tag) not in held.get(name, ())]
-        missing += [f"{name}#{tag}" for tag in absent] if zfs.datasets.exists(name) else [name]
+    missing = [f"{one.snapshot}#{one.tag}" if one.snapshot_exists else one.snapshot for one in _zfs().holds.release(pairs)]
     return _all_like(list(holds), list(dict.fromkeys(missing)))
 
 

@@ -1,6 +1,6 @@
 //! Holds: put, listed, released, and temporary ones.
 
-use zfsvol_core::zfs::{Destroy, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
+use zfsvol_core::zfs::{Destroy, MissingHold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
 use zfsvol_core::{Bytes, ErrorKind};
 
 use crate::expect::{failures, file_system, refused, snapshot};
@@ -41,7 +41,7 @@ fn a_tag_holds_once(world: &World) {
     zfs.hold(&[(held.clone(), "t")], None).unwrap();
     let error = refused(zfs.hold(&[(held.clone(), "t")], None), ErrorKind::Exists);
     assert_eq!(failures(&error), [(held.as_str(), ErrorKind::Exists)]);
-    assert_eq!(error.failures()[0].reason, "it is held with this tag already");
+    assert_eq!(error.failures()[0].reason, "tag 't': it is held with this tag already");
     zfs.release(&[(held, "t")]).unwrap();
 }
 
@@ -61,10 +61,26 @@ fn releases_of_what_is_not_held_are_left_out(world: &World) {
     let (there, missing) = (snapshot(world, &a, "s"), a.snapshot("none").unwrap());
     zfs.hold(&[(there.clone(), "t")], None).unwrap();
     let left_out = zfs.release(&[(there.clone(), "other"), (missing.clone(), "t")]).unwrap();
-    assert_eq!(left_out.len(), 2, "{left_out:?}");
-    assert!(left_out.contains(&there) && left_out.contains(&missing));
+    let told = |left_out: &[MissingHold]| {
+        let each =
+            left_out.iter().map(|one| (one.snapshot.clone(), one.tag.clone(), one.snapshot_exists));
+        each.collect::<Vec<_>>()
+    };
+    let tag = |tag: &str| tag.to_owned();
+    let expected = [(there.clone(), tag("other"), true), (missing.clone(), tag("t"), false)];
+    assert_eq!(told(&left_out), expected);
     assert_eq!(zfs.holds(&there).unwrap().len(), 1);
-    zfs.release(&[(there, "t")]).unwrap();
+    // Of several tags of a snapshot, those that are not there, and the other is released.
+    let several =
+        [(there.clone(), "x"), (there.clone(), "t"), (there.clone(), "y"), (missing.clone(), "t")];
+    let left_out = zfs.release(&several).unwrap();
+    let expected = [
+        (there.clone(), tag("x"), true),
+        (there.clone(), tag("y"), true),
+        (missing, tag("t"), false),
+    ];
+    assert_eq!(told(&left_out), expected);
+    assert!(zfs.holds(&there).unwrap().is_empty());
 }
 
 fn one_call_holds_and_releases_many(world: &World) {
@@ -126,7 +142,8 @@ fn holds_in_two_pools_are_refused(world: &World) {
     for hold in &holds {
         world.zfs().hold(std::slice::from_ref(hold), None).unwrap();
     }
-    refused(world.zfs().release(&holds), ErrorKind::Unrelated);
+    let error = refused(world.zfs().release(&holds), ErrorKind::Unrelated);
+    assert!(error.to_string().contains("tag 't': "), "{error}");
     assert_eq!(world.zfs().holds(&here).unwrap().len(), 1);
 }
 

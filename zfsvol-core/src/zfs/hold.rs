@@ -1,12 +1,13 @@
 //! User holds: a held snapshot cannot be destroyed.
 
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use super::Zfs;
-use super::call::Operation;
-use crate::error::{Error, ErrorKind, Failure, Result};
+use super::call::{MORE_ERRORS, Operation};
+use crate::error::{Error, ErrorKind, Failure, Result, quoted};
 use crate::kernel::{Errno, Handle, Ioc};
 use crate::name::SnapshotName;
 use crate::nvlist::NvList;
@@ -33,6 +34,19 @@ pub struct Hold {
     pub since: SystemTime,
 }
 
+/// A hold that was to be released, and is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MissingHold {
+    /// The snapshot, as it was given.
+    #[serde(serialize_with = "crate::serial::word")]
+    pub snapshot: SnapshotName,
+    /// The tag, as it was given.
+    pub tag: String,
+    /// Whether the snapshot is there, and only that hold of it is not.
+    pub snapshot_exists: bool,
+}
+
 impl Zfs {
     /// Holds snapshots, each with a tag, all in one transaction group or none. They must be in one pool. A snapshot can be held with
     /// many tags, and with each once.
@@ -43,7 +57,7 @@ impl Zfs {
     /// that is dropped or the process dies, however it dies; without, they last until they are [released](Zfs::release).
     ///
     /// # Errors
-    /// With each name that failed in [`Error::failures`]:
+    /// With each name that failed in [`Error::failures`], and the tag in its reason:
     /// - [`ErrorKind::Exists`]: it is held with that tag.
     /// - [`ErrorKind::InvalidName`]: the tag is empty, or longer than [`TAG_BYTES_MAX`] ([`TEMPORARY_TAG_BYTES_MAX`] with `cleanup`).
     /// - [`ErrorKind::Invalid`]: a snapshot is named twice.
@@ -59,7 +73,10 @@ impl Zfs {
         let mut tags = NvList::new();
         for (snapshot, tag) in holds {
             if tags.contains(snapshot.as_str()) {
+                let of_it = holds.iter().filter(|(name, _)| name == snapshot);
+                let tags: Vec<&str> = of_it.map(|(_, tag)| *tag).collect();
                 let reason = "it is named twice, and one call puts one hold on each snapshot";
+                let reason = format!("{}: {reason}", told(&tags));
                 return Err(HOLD.error(ErrorKind::Invalid, snapshot.as_str(), reason));
             }
             tags.insert(snapshot.as_str(), *tag);
@@ -71,20 +88,21 @@ impl Zfs {
         }
         let reply = self
             .call(HOLD, first.pool().as_str(), &input)
-            .map_err(|error| error.into_batch_error(self, first.as_str(), holds.len()))?;
-        left_out(&reply)
+            .map_err(|error| error.into_batch_error(self, first.as_str(), holds.len()))
+            .map_err(|error| with_tags(error, holds))?;
+        missing_snapshots(&reply)
     }
 
     /// Releases holds, all in one transaction group or none. A snapshot marked for deferred destruction goes with its last hold.
     ///
-    /// Holds that are not there (or whose snapshot is not) are left out, and their snapshots returned, so that a retry is harmless.
+    /// Holds that are not there (or whose snapshot is not) are left out, and returned in the order in which they were given, so that a retry is harmless.
     ///
     /// Issues `ZFS_IOC_RELEASE` once; on disk when it returns.
     ///
     /// # Errors
-    /// With each name that failed in [`Error::failures`]: [`ErrorKind::Unrelated`] (two pools), [`ErrorKind::Denied`].
+    /// With each snapshot that failed in [`Error::failures`], and its tags in the reason: [`ErrorKind::Unrelated`] (two pools), [`ErrorKind::Denied`].
     #[doc(alias = "lzc_release")]
-    pub fn release(&self, holds: &[(SnapshotName, &str)]) -> Result<Vec<SnapshotName>> {
+    pub fn release(&self, holds: &[(SnapshotName, &str)]) -> Result<Vec<MissingHold>> {
         let Some((first, _)) = holds.first() else { return Ok(Vec::new()) };
         let mut input = NvList::new();
         for (snapshot, tag) in holds {
@@ -94,8 +112,9 @@ impl Zfs {
         }
         let reply = self
             .call(RELEASE, first.pool().as_str(), &input)
-            .map_err(|error| error.into_batch_error(self, first.as_str(), holds.len()))?;
-        left_out(&reply)
+            .map_err(|error| error.into_batch_error(self, first.as_str(), holds.len()))
+            .map_err(|error| with_tags(error, holds))?;
+        Ok(missing_holds(&reply, holds))
     }
 
     /// The holds of a snapshot, by tag.
@@ -149,8 +168,12 @@ fn check_tags(holds: &[(SnapshotName, &str)], bytes_max: usize) -> Result<()> {
             name: snapshot.as_str().to_owned(),
             kind: ErrorKind::InvalidName,
             errno: if tag.is_empty() { Errno::EINVAL } else { Errno::E2BIG },
-            reason: format!("the tag has {} bytes, and 1 to {bytes_max} are allowed", tag.len())
-                .into(),
+            reason: format!(
+                "{}: it has {} bytes, and 1 to {bytes_max} are allowed",
+                told(&[tag]),
+                tag.len()
+            )
+            .into(),
             busy: Vec::new(),
         })
         .collect();
@@ -166,18 +189,87 @@ fn check_tags(holds: &[(SnapshotName, &str)], bytes_max: usize) -> Result<()> {
     })
 }
 
-/// The snapshots in the error list of a call that succeeded. A release lists a hold that was not there as `snapshot#tag`.
-fn left_out(reply: &NvList) -> Result<Vec<SnapshotName>> {
-    let mut names: Vec<SnapshotName> = Vec::new();
-    for (name, _) in reply.iter() {
-        if name == super::call::MORE_ERRORS {
-            continue;
-        }
-        let name: SnapshotName =
-            name.split_once('#').map_or(name, |(snapshot, _)| snapshot).parse()?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
+/// The error with the tags of what failed: the kernel names snapshots only. All holds of a snapshot fail together.
+fn with_tags(error: Error, holds: &[(SnapshotName, &str)]) -> Error {
+    if error.failures().is_empty() {
+        let tags: Vec<&str> = holds.iter().map(|(_, tag)| *tag).collect();
+        let reason = format!("{}: {}", told(&tags), error.reason());
+        return error.with_reason(reason);
     }
-    Ok(names)
+    let mut tags: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (snapshot, tag) in holds {
+        tags.entry(snapshot.as_str()).or_default().push(tag);
+    }
+    let named = error.failures().iter().map(|failure| match tags.get(&*failure.name) {
+        Some(tags) => {
+            let reason = format!("{}: {}", told(tags), failure.reason);
+            Failure { reason: reason.into(), ..failure.clone() }
+        }
+        None => failure.clone(),
+    });
+    let (named, omitted) = (named.collect(), error.failures_omitted());
+    error.with_failures(named, omitted)
+}
+
+/// `tag 'a'`, or `tags 'a', 'b'`, each once.
+fn told(tags: &[&str]) -> String {
+    let mut seen = HashSet::new();
+    let tags: Vec<String> =
+        tags.iter().filter(|tag| seen.insert(**tag)).map(|tag| shown(tag)).collect();
+    format!("{} {}", if tags.len() == 1 { "tag" } else { "tags" }, quoted(&tags))
+}
+
+/// A tag for a message, of which its beginning is enough.
+fn shown(tag: &str) -> String {
+    /// Tags of programs are a word and a UUID at most.
+    const CHARS_MAX: usize = 80;
+    match tag.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}...", tag.get(..end).unwrap_or(tag)),
+        None => tag.to_owned(),
+    }
+}
+
+/// The snapshots in the error list of a call that succeeded.
+fn missing_snapshots(reply: &NvList) -> Result<Vec<SnapshotName>> {
+    let names = reply.iter().map(|(name, _)| name).filter(|name| *name != MORE_ERRORS);
+    names.map(|name| Ok(name.parse()?)).collect()
+}
+
+/// Which holds were not there, by the error list of a release that succeeded: a snapshot, or `snapshot#tag` (OpenZFS 2.4 `module/zfs/dsl_userhold.c`,
+/// `dsl_dataset_user_release_check_one`).
+fn missing_holds(reply: &NvList, holds: &[(SnapshotName, &str)]) -> Vec<MissingHold> {
+    let listed: HashSet<&str> = reply.iter().map(|(name, _)| name).collect();
+    let missing = holds.iter().filter_map(|(snapshot, tag)| {
+        let snapshot_exists = !listed.contains(snapshot.as_str());
+        let is_missing = !snapshot_exists || listed.contains(&*format!("{snapshot}#{tag}"));
+        let (snapshot, tag) = (snapshot.clone(), (*tag).to_owned());
+        is_missing.then_some(MissingHold { snapshot, tag, snapshot_exists })
+    });
+    missing.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_tags_and_many_are_cut_in_messages() {
+        let long = "ü".repeat(200);
+        assert_eq!(told(&["a"]), "tag 'a'");
+        let cut = format!("tags 'a', 'b', '{}...' and 1 more", "ü".repeat(80));
+        assert_eq!(told(&["a", "b", "a", &long, "c"]), cut);
+    }
+
+    #[test]
+    fn each_missing_hold_is_told_by_snapshot_and_tag() {
+        let [there, gone]: [SnapshotName; 2] =
+            ["tank/a@there", "tank/a@gone"].map(|name| name.parse().unwrap());
+        let holds: [(SnapshotName, &str); 4] =
+            [(there.clone(), "a#b"), (gone.clone(), "x"), (there.clone(), "held"), (gone, "y")];
+        let reply: NvList = [("tank/a@there#a#b", 2), ("tank/a@gone", 2)].into_iter().collect();
+        let missing = missing_holds(&reply, &holds);
+        let told: Vec<_> = missing.iter().map(|one| (&*one.tag, one.snapshot_exists)).collect();
+        assert_eq!(told, [("a#b", true), ("x", false), ("y", false)]);
+        assert_eq!(missing[0].snapshot, there);
+    }
 }

@@ -251,10 +251,10 @@ cannot bookmark 'tank/a#m': the pool lacks a feature that it needs (ENOTSUP); en
 cannot bookmark 'tank/a#m': its source is of another dataset (EXDEV)
 cannot bookmark 'tank/a#m': its source does not exist (ESRCH)
 cannot look up the bookmark 'tank/a#m': it does not exist (ESRCH)
-cannot hold 'tank/a@s': it is held with this tag already (EEXIST)
-cannot hold 'tank/a@s': the pool lacks a feature that it needs (ENOTSUP); enable the pool's features
-cannot hold 'tank/a@s': the tag has 0 bytes, and 1 to 255 are allowed (EINVAL)
-cannot release 'tank/a@s' and 1 more: permission denied (EPERM); run as root, or have it delegated (zfs allow)
+cannot hold 'tank/a@s': tag 'tag': it is held with this tag already (EEXIST)
+cannot hold 'tank/a@s': tag 'tag': the pool lacks a feature that it needs (ENOTSUP); enable the pool's features
+cannot hold 'tank/a@s': tag '': it has 0 bytes, and 1 to 255 are allowed (EINVAL)
+cannot release 'tank/a@s' and 1 more: tag 'tag': permission denied (EPERM); run as root, or have it delegated (zfs allow)
 cannot list the holds of 'tank/a@s': it does not exist (ENOENT)
 ",
     );

@@ -60,7 +60,7 @@ pub use error_log::DamagedObject;
 pub use event::{Event, EventPlace, EventStopper, Events};
 pub use feature::{Compatibility, Features};
 pub use history::{History, HistoryEntry, HistoryRecord};
-pub use hold::{Hold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
+pub use hold::{Hold, MissingHold, TAG_BYTES_MAX, TEMPORARY_TAG_BYTES_MAX};
 pub use import::{HostUse, ImportOptions, ImportSearch, ImportablePool, Rewind};
 pub use key::{Key, KeyChange};
 pub use list::{Dataset, List, Listing, Names};

@@ -154,6 +154,14 @@ static void holds(zfsvol_zfs *zfs) {
     hold.tag = ZFSVOL_STR("backup");
     OK(zfsvol_hold_create(zfs, &hold, 1, NULL, NULL, &error));
     FAILS(zfsvol_hold_create(zfs, &hold, 1, NULL, NULL, &error), ZFSVOL_STATUS_EXISTS);
+    {
+        zfsvol_error *failed = NULL;
+        zfsvol_failure failure;
+        CHECK(zfsvol_hold_create(zfs, &hold, 1, NULL, NULL, &failed) == ZFSVOL_STATUS_EXISTS);
+        CHECK(zfsvol_error_failure(failed, 0, &failure));
+        CHECK(same(failure.name, "tank/h@1") && has(failure.reason, "'backup'"));
+        zfsvol_error_free(failed);
+    }
     OK(zfsvol_handle_open(zfs, &handle, &error));
     hold.tag = ZFSVOL_STR("for now");
     OK(zfsvol_hold_create(zfs, &hold, 1, handle, &list, &error));
@@ -172,8 +180,19 @@ static void holds(zfsvol_zfs *zfs) {
     zfsvol_handle_free(NULL);
     FAILS(zfsvol_snapshot_destroy(zfs, &name, 1, false, &error), ZFSVOL_STATUS_BUSY);
     OK(zfsvol_snapshot_destroy(zfs, &name, 1, true, &error));
+    hold.tag = ZFSVOL_STR("other");
+    OK(zfsvol_hold_release(zfs, &hold, 1, &list, &error));
+    CHECK(count_in(list, "holds") == 1 && count_in(list, "snapshots") == 1);
+    {
+        zfsvol_nvlist *first = list_in(list, "holds", 0);
+        CHECK(same(text_in(first, "snapshot"), "tank/h@1") && same(text_in(first, "tag"), "other"));
+        CHECK(truth_in(first, "snapshot_exists"));
+        zfsvol_nvlist_free(first);
+    }
+    zfsvol_nvlist_free(list);
     hold.tag = ZFSVOL_STR("backup");
     OK(zfsvol_hold_release(zfs, &hold, 1, &list, &error));
+    CHECK(count_in(list, "holds") == 0 && count_in(list, "snapshots") == 0);
     zfsvol_nvlist_free(list);
     CHECK(!exists(zfs, "tank/h@1"));
     OK(zfsvol_dataset_destroy(zfs, ZFSVOL_STR("tank/h"), &error));
