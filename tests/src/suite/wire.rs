@@ -1,6 +1,8 @@
 //! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged` and `three` do, and what only connections have: policies, frames that get lost, peers that stall.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::fmt::Debug;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +14,8 @@ use zfsvol_core::volume::peer::{
     RemoteOptions, Replicas, ServeOptions, Transport, VolumeId,
 };
 use zfsvol_core::volume::{
-    Bandwidth, Control, LocalPeer, Node, Ownership, Peer, PushOptions, Recovered, RemotePeer, Uuid,
-    VolumeName, VolumeSpec, VolumeState,
+    Bandwidth, Control, Job, LocalPeer, Node, Ownership, Peer, PushOptions, Recovered, RemotePeer,
+    Uuid, VolumeName, VolumeSpec, VolumeState,
 };
 use zfsvol_core::{Bytes, Error, ErrorKind};
 
@@ -41,6 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_push_to_a_peer_that_stalls_ends),
         case(a_push_that_is_cancelled_ends_there_too),
         case(a_push_that_waits_for_an_answer_is_cancelled_at_once),
+        case(a_recovery_that_waits_for_an_answer_is_cancelled_at_once),
         case(a_node_that_stops_serving_ends_the_push),
         case(progress_is_seen_on_both_sides),
     ];
@@ -54,6 +57,8 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long what was lost with a connection may take to be given up there, on a slow machine too.
 const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: usize = 1 << 20;
+/// How long a peer that stalls takes for an answer.
+const STALL: Duration = Duration::from_secs(6);
 
 fn two(world: &World) -> (Node, Node) {
     let open = |root, id| Node::open(world.zfs().clone(), world.dataset(root), id).expect("a node");
@@ -546,40 +551,95 @@ fn a_push_that_is_cancelled_ends_there_too(world: &World) {
     assert_eq!(read(&there, &volume, 8 * MIB), noise(1, 8 * MIB));
 }
 
+/// A peer who takes that long for the first answer of a kind, and says meanwhile that it lives. And who tells when it is asked.
+fn stalling(there: &Node, kind: FrameKind) -> (Arc<dyn Peer>, mpsc::Receiver<()>) {
+    let (node, stalls) = (there.clone(), Arc::new(AtomicUsize::new(1)));
+    let (came, is_asked) = mpsc::channel();
+    let connect = move || {
+        let (near, far) = Transport::pair()?;
+        let (node, stalls, came) = (node.clone(), Arc::clone(&stalls), came.clone());
+        let far = far.watch_frames(move |seen| {
+            let is_it = seen.kind == kind && seen.direction == Direction::Received;
+            if is_it && stalls.swap(0, Ordering::Relaxed) == 1 {
+                // Nobody may wait for it any more.
+                let _ = came.send(());
+                thread::sleep(STALL);
+            }
+            Pass::Go
+        });
+        thread::spawn(move || node.serve(far, &AllowAll, &ServeOptions::new()));
+        Ok(near)
+    };
+    let peer = RemotePeer::connect(HERE, &RemoteOptions::new(), connect).expect("connected");
+    (Arc::new(peer), is_asked)
+}
+
+/// Cancels a job once the peer is asked, and sees it end long before the answer.
+fn cancelled_at_once<T: Debug>(job: Job<T>, is_asked: &mpsc::Receiver<()>, kind: FrameKind) {
+    is_asked.recv_timeout(WAIT).expect("it is asked");
+    let start = Instant::now();
+    job.cancel();
+    refused(job.wait(), ErrorKind::Cancelled);
+    assert!(start.elapsed() < STALL / 2, "{kind}: {:?}", start.elapsed());
+}
+
 fn a_push_that_waits_for_an_answer_is_cancelled_at_once(world: &World) {
-    /// How long the peer takes for an answer. It says that it lives meanwhile.
-    const STALL: Duration = Duration::from_secs(6);
     let (here, there) = two(world);
     for kind in [FrameKind::Look, FrameKind::Finish] {
         let volume = disk(&here, &format!("db-{kind}"), 100_000);
-        let (node, stalls) = (there.clone(), Arc::new(AtomicUsize::new(1)));
-        let (came, is_asked) = mpsc::channel();
-        let connect = move || {
-            let (near, far) = Transport::pair()?;
-            let (node, stalls, came) = (node.clone(), Arc::clone(&stalls), came.clone());
-            let far = far.watch_frames(move |seen| {
-                let is_it = seen.kind == kind && seen.direction == Direction::Received;
-                if is_it && stalls.swap(0, Ordering::Relaxed) == 1 {
-                    // Nobody may wait for it any more.
-                    let _ = came.send(());
-                    thread::sleep(STALL);
-                }
-                Pass::Go
-            });
-            thread::spawn(move || node.serve(far, &AllowAll, &ServeOptions::new()));
-            Ok(near)
-        };
-        let peer = RemotePeer::connect(HERE, &RemoteOptions::new(), connect).expect("connected");
-        let peer: Arc<dyn Peer> = Arc::new(peer);
+        let (peer, is_asked) = stalling(&there, kind);
         let job = here.push(&volume, &peer, &PushOptions::new()).expect("a job");
-        is_asked.recv_timeout(WAIT).expect("it is asked");
-        let start = Instant::now();
-        job.cancel();
-        refused(job.wait(), ErrorKind::Cancelled);
-        assert!(start.elapsed() < STALL / 2, "{kind}: {:?}", start.elapsed());
+        cancelled_at_once(job, &is_asked, kind);
         push_again(&here, &volume, &peer);
         assert_eq!(read(&there, &volume, 100_000), noise(1, 100_000), "{kind}");
     }
+}
+
+fn a_recovery_that_waits_for_an_answer_is_cancelled_at_once(world: &World) {
+    let (here, there) = two(world);
+    let expected =
+        [(FrameKind::Look, Recovered::Nothing), (FrameKind::Settle, Recovered::TakenBack)];
+    for (kind, recovered) in expected {
+        let volume = disk(&here, &format!("db-{kind}"), 100_000);
+        if kind == FrameKind::Settle {
+            leave(&here, &volume, &there);
+        }
+        let before = here.get(&volume).expect("looked at");
+        let (peer, is_asked) = stalling(&there, kind);
+        let job = here.recover_in_background(&volume, &peer).expect("a job");
+        cancelled_at_once(job, &is_asked, kind);
+        assert_eq!(here.get(&volume).expect("looked at"), before, "{kind}");
+        let job = here.recover_in_background(&volume, &peer).expect("a job");
+        assert_eq!(job.wait().expect("recovered"), recovered);
+        write(&here, &volume, &noise(2, 100_000));
+    }
+    let (peer, _) = stalling(&there, FrameKind::Look);
+    let job = here.recover_in_background(&name("none"), &peer).expect("a job");
+    refused(job.wait(), ErrorKind::NotFound);
+}
+
+/// Leaves a volume in the middle of being handed over: the offer is lost with the connection, and there is no other.
+fn leave(here: &Node, volume: &VolumeName, there: &Node) {
+    let (node, is_lost) = (there.clone(), Arc::new(AtomicBool::new(false)));
+    let connect = move || {
+        if is_lost.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (near, far) = Transport::pair()?;
+        let (node, is_lost) = (node.clone(), Arc::clone(&is_lost));
+        thread::spawn(move || node.serve(far, &AllowAll, &ServeOptions::new()));
+        Ok(near.watch_frames(move |seen| {
+            let is_it = seen.kind == FrameKind::Accept;
+            is_lost.fetch_or(is_it, Ordering::Relaxed);
+            if is_it { Pass::Cut } else { Pass::Go }
+        }))
+    };
+    let peer = RemotePeer::connect(HERE, &RemoteOptions::new(), connect).expect("connected");
+    let peer: Arc<dyn Peer> = Arc::new(peer);
+    let handoff = here.handoff(volume, &peer, &PushOptions::new()).expect("a job");
+    handoff.wait().expect_err("lost");
+    let info = here.get(volume).expect("looked at").expect("there");
+    assert!(matches!(info.ownership.state, VolumeState::Leaving { .. }), "{info:?}");
 }
 
 fn a_node_that_stops_serving_ends_the_push(world: &World) {

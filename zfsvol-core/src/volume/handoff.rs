@@ -118,6 +118,8 @@ impl Node {
     /// Puts a volume right after a crash, a lost connection or a takeover: asks the peer what it knows, and does what follows from that. To do it
     /// again is harmless, and so is doing it without need.
     ///
+    /// How long it waits for the peer, the peer's own options say; [`Node::recover_in_background`] can be cancelled.
+    ///
     /// # Errors
     /// - [`ErrorKind::NotFound`]: this node has no such volume.
     /// - [`ErrorKind::Invalid`]: it is being handed over to another node than that peer.
@@ -161,6 +163,25 @@ impl Node {
             }
             _ => Ok(Recovered::Nothing),
         }
+    }
+
+    /// The same in the background. Cancelling it ends the wait for the peer, within a second; once that has answered, what follows is done to its end.
+    ///
+    /// # Errors
+    /// At once: no thread can be started. From [`Job::wait`]: as [`Node::recover`], and [`ErrorKind::Cancelled`], after which the volume is as it was, or as
+    /// another recovery finds it.
+    pub fn recover_in_background(
+        &self,
+        name: &VolumeName,
+        peer: &Arc<dyn Peer>,
+    ) -> Result<Job<Recovered>> {
+        let (node, name, peer) = (self.clone(), name.clone(), Arc::clone(peer));
+        Job::start(RECOVER, move |control| {
+            let told = |error: Error| error.with_target(name.as_str());
+            control.enter(RECOVER, Phase::Comparing).map_err(told)?;
+            let within = peer.within(control);
+            node.recover(&name, within.as_deref().unwrap_or(&*peer))
+        })
     }
 
     fn hand_over(&self, volume: &VolumeInfo, push: &Push<'_>) -> Result<Pushed> {

@@ -1,4 +1,4 @@
-//! [`Job`]: a push or handoff that runs by itself, and can be watched, cancelled and waited for.
+//! [`Job`]: a push, a handoff or a recovery that runs by itself, and can be watched, cancelled and waited for.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use crate::zfs::{CancelHandle, SendStream, Worker};
 /// How long dropping an unfinished job waits for it to give up; what is left then ends by itself.
 const DROP_WAIT: Duration = Duration::from_secs(10);
 
-/// A push or handoff that runs by itself.
+/// A push, a handoff or a recovery that runs by itself.
 ///
 /// Dropping it cancels it, and waits for it to give up, 10 seconds at most. What was done until then stays, and the next one goes on from there.
 #[must_use = "dropping a job cancels it"]
@@ -42,7 +42,7 @@ pub struct JobProgress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// It asks the peer what it has, and takes a snapshot if anything is missing there.
+    /// It asks the peer what it has, and takes a snapshot if anything is missing there; a recovery does all it does.
     #[default]
     Comparing,
     /// It sends a snapshot.

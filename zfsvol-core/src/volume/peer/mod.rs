@@ -78,7 +78,7 @@ pub trait Peer: fmt::Debug + Send + Sync {
     /// The node's UUID.
     fn node(&self) -> Uuid;
 
-    /// The same peer for a job: what that waits for ends when it is cancelled, but for offers, of which it must be known what became. `None` for a peer that has nothing to wait for.
+    /// The same peer for a job: what that waits for ends when it is cancelled, but for [`Self::accept`], of which it must be known what became. `None` for a peer that has nothing to wait for.
     fn within<'a>(&'a self, job: &'a Control) -> Option<Box<dyn Peer + 'a>> {
         let _ = job;
         None

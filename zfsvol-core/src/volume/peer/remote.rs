@@ -35,8 +35,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// lost is made anew with the next request; what was lost with it is an error, and to do it again is harmless.
 ///
 /// Nothing waits for ever: a peer that is silent for [`RemoteOptions::silence`] is given up ([`ErrorKind::TimedOut`]), and a job that is
-/// cancelled comes back within 30 seconds, whatever the peer does, and within a second where no stream is under way. An offer alone is waited for: what
-/// became of it must be known; and a new connection until `connect` has made it or has not.
+/// cancelled comes back within 30 seconds, whatever the peer does, and within a second where no stream is under way. Waited for are an offer, and in a
+/// handoff what became of it: that must be known; and a new connection until `connect` has made it or has not.
 pub struct RemotePeer {
     me: Uuid,
     node: Uuid,
@@ -254,13 +254,11 @@ impl Peer for RemotePeer {
     }
 
     fn accept(&self, offer: &Offer) -> Result<()> {
-        self.check_owner(offer.from)?;
-        self.call(&Request::Accept(offer.clone()), None).map(drop)
+        self.unbound().accept(offer)
     }
 
     fn settle(&self, offer: &Offer) -> Result<Settled> {
-        self.check_owner(offer.from)?;
-        message::decode_settled(&self.call(&Request::Settle(offer.clone()), None)?)
+        self.unbound().settle(offer)
     }
 }
 
@@ -305,14 +303,16 @@ impl Peer for Within<'_> {
         self.call(&Request::Finish(pushed.clone())).map(drop)
     }
 
-    // What became of an offer must be known, and is waited for, however the job ends.
-
     fn accept(&self, offer: &Offer) -> Result<()> {
-        self.peer.accept(offer)
+        // What became of it must be known, and is waited for, however the job ends.
+        self.peer.check_owner(offer.from)?;
+        self.peer.call(&Request::Accept(offer.clone()), None).map(drop)
     }
 
     fn settle(&self, offer: &Offer) -> Result<Settled> {
-        self.peer.settle(offer)
+        // Who does not hear the answer asks again: the volume stays read-only until then.
+        self.peer.check_owner(offer.from)?;
+        message::decode_settled(&self.call(&Request::Settle(offer.clone()))?)
     }
 }
 
