@@ -1,5 +1,7 @@
 //! Activities of pools: sync, scrub, checkpoint, initialize, trim, waiting, prefetch, pruning, the boot environment.
 
+use std::time::Duration;
+
 use zfsvol_core::nvlist::NvList;
 use zfsvol_core::property::PropertySet;
 use zfsvol_core::zfs::{
@@ -30,6 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_device_is_trimmed),
         case(devices_that_are_none_are_named),
         case(there_is_nothing_to_wait_for),
+        case(a_wait_in_the_background_is_cancelled),
         case(an_activity_the_module_does_not_know_is_unsupported).needs(Need::Before(2, 3)),
         case(deduplication_tables_are_prefetched).needs(Need::Since(2, 3)),
         case(block_references_are_prefetched).needs(Need::Since(2, 4)),
@@ -270,6 +273,28 @@ fn there_is_nothing_to_wait_for(world: &World) {
     let device = the_device(world, &pool);
     let error = zfs.wait_vdev(&pool, PoolActivity::Scrub, device).expect_err("not by device");
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+}
+
+fn a_wait_in_the_background_is_cancelled(world: &World) {
+    let (zfs, pool) = (world.zfs(), pool(world));
+    zfs.scrub_pool(&pool, Scrub::Start).expect("started");
+    let wait = zfs.wait_pool_in_background(&pool, PoolActivity::Scrub, None).expect("a thread");
+    let canceller = wait.canceller();
+    canceller.cancel();
+    wait.cancel();
+    assert!(wait.is_over());
+    match wait.wait() {
+        // A small pool may be scrubbed by then.
+        Ok(waited) => assert!(matches!(waited, Waited::Finished | Waited::Idle)),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}"),
+    }
+    let wait = zfs.wait_pool_in_background(&pool, PoolActivity::Scrub, None).expect("a thread");
+    assert!(wait.wait_for(Duration::from_secs(60)));
+    wait.wait().expect("waited");
+    wait_for_scrub(world, &pool);
+    let device = Some(the_device(world, &pool));
+    let wait = zfs.wait_pool_in_background(&pool, PoolActivity::Initialize, device);
+    assert_eq!(wait.expect("a thread").wait().expect("idle"), Waited::Idle);
 }
 
 fn an_activity_the_module_does_not_know_is_unsupported(world: &World) {

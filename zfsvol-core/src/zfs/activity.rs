@@ -19,7 +19,7 @@ const SCAN: Operation = Operation::new(Ioc::POOL_SCAN, "scrub the pool");
 const SCRUB: Operation = Operation::new(Ioc::POOL_SCRUB, "scrub the pool");
 const INITIALIZE: Operation = Operation::new(Ioc::POOL_INITIALIZE, "initialize the pool");
 const TRIM: Operation = Operation::new(Ioc::POOL_TRIM, "trim the pool");
-const WAIT: Operation = Operation::new(Ioc::WAIT, "wait for the pool");
+pub(super) const WAIT: Operation = Operation::new(Ioc::WAIT, "wait for the pool");
 const WAIT_FS: Operation = Operation::new(Ioc::WAIT_FS, "wait for the file system");
 const PREFETCH: Operation = Operation::new(Ioc::POOL_PREFETCH, "prefetch tables of the pool");
 const DDT_PRUNE: Operation =
@@ -334,8 +334,7 @@ impl Zfs {
         self.vdevs_call(TRIM, pool, &input, "trim_vdevs")
     }
 
-    /// Waits until nothing of that kind goes on in the pool, however long that takes. For a wait with an end, ask [`Zfs::pool_status`] from
-    /// time to time instead.
+    /// Waits until nothing of that kind goes on in the pool, however long that takes. [`Zfs::wait_pool_in_background`] has an end, and can be cancelled.
     ///
     /// The module wakes its waiters before it has written down everything about the end: a status that is read at once can say that a scrub is
     /// finished and not when it ended (`dsl_scan_done` of `module/zfs/dsl_scan.c` up to 2.3). [`Zfs::sync_pool`] with `force` waits for the rest.

@@ -41,6 +41,7 @@ mod topology;
 mod transfer;
 mod vdev;
 mod vdev_status;
+mod wait;
 mod walk;
 mod zvol;
 
@@ -84,6 +85,7 @@ pub use vdev::{NewDevice, Offline};
 pub use vdev_status::{
     VdevActivity, VdevActivityState, VdevKind, VdevReason, VdevState, VdevStats, VdevStatus,
 };
+pub use wait::{PoolWait, PoolWaitCanceller};
 
 /// OpenZFS behind a door: the handle every operation is a method of.
 ///
