@@ -31,6 +31,8 @@ pub mod list;
 pub mod mount;
 pub mod node;
 pub mod nvlist;
+pub mod packed;
+pub mod pair;
 pub mod peer;
 pub mod policy;
 pub mod pool;
