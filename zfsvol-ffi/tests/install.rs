@@ -1,4 +1,4 @@
-//! What `make install` puts down: a C program is built with nothing but what `pkg-config` says, shared and static.
+//! What `make install` puts down: a C program is built with nothing but what `pkg-config` says: shared, with the library inside, and static.
 
 #![expect(clippy::disallowed_methods, reason = "runs what a user runs")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts")]
@@ -70,5 +70,17 @@ fn a_program_is_built_with_pkg_config_only() {
     run(&mut Command::new(&alone));
     let linked = run(Command::new("ldd").arg(&alone));
     assert!(!linked.contains("libzfsvol"), "{linked}");
+
+    // And with no shared library at all. A linker warns of what looks up users and hosts.
+    let whole = folder.path().join("static");
+    run(Command::new("cc")
+        .args(["-std=c99", "-static"])
+        .arg(&source)
+        .args(pkg_config(&prefix, &["--cflags", "--libs", "--static"]))
+        .arg("-o")
+        .arg(&whole));
+    run(&mut Command::new(&whole));
+    let linked = Command::new("ldd").arg(&whole).output().unwrap();
+    assert!(!linked.status.success(), "{}", String::from_utf8_lossy(&linked.stdout));
     assert!(workspace().join("include/zfsvol.h").exists());
 }
