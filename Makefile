@@ -82,8 +82,8 @@ unit: tools ## unit, doc and C tests, and whether generated files are up to date
 go-test: library ## the Go package: gofmt, vet, staticcheck, its tests and examples, with the race detector and checks of pointers too
 	bindings/go/check $(BINDINGS)
 
-py-test: library ## the Python package: what is generated, ruff, mypy, its tests, examples and documentation
-	bindings/python/check $(BINDINGS)
+py-test: library ## the Python package: what is generated, ruff, mypy, its tests, examples and documentation, also on Python 3.9 where that is; what is published, installed
+	CARGO="$(CARGO)" bindings/python/check $(BINDINGS)
 
 # Optimized, because there are so many; CRASHPOINTS is for a part of it: a scenario, --only ioctls|messages|frames, --sample N, --twice N, --seed N.
 crashpoints: tools ## everything that moves a volume, interrupted at every ioctl, message and frame: two writers, lost data and leftovers are counted

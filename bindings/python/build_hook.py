@@ -42,14 +42,15 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             include[str(found)] = place + name
 
     def _library(self, workspace: Path) -> Path:
-        """The library that the variable names, or one that is built now."""
+        """The library that ZFSVOL_LIBRARY names, or one that is built now, by the profile of cargo that ZFSVOL_PROFILE names."""
         named = os.environ.get("ZFSVOL_LIBRARY")
         if named:
             return Path(named).resolve()
         target = Path(os.environ.get("CARGO_TARGET_DIR", workspace / "target"))
-        cargo = [os.environ.get("CARGO", "cargo"), "build", "--release", "-p", "zfsvol-ffi", "--lib", "--target-dir", str(target)]
+        profile = os.environ.get("ZFSVOL_PROFILE", "release")
+        cargo = [os.environ.get("CARGO", "cargo"), "build", "--profile", profile, "-p", "zfsvol-ffi", "--lib", "--target-dir", str(target)]
         subprocess.run(cargo, cwd=workspace, check=True)
-        return target / "release" / "libzfsvol.so"
+        return target / ("debug" if profile == "dev" else profile) / "libzfsvol.so"
 
     def _manifest(self, workspace: Path) -> Path:
         """The manifest of the workspace without the members that an sdist does not have."""
