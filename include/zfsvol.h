@@ -208,7 +208,7 @@ typedef struct zfsvol_send zfsvol_send;
 typedef struct zfsvol_topology zfsvol_topology;
 
 /**
- * A send, a receive, a push, a handoff or a connection that is served: it runs by itself, in threads of the library.
+ * A send, a receive, a push, a handoff, a recovery, a connection that is served or a wait for a pool: it runs by itself, in threads of the library.
  *
  * Any thread can watch it, cancel it and wait for it, while others do so too.
  */
@@ -1629,6 +1629,16 @@ typedef uint32_t zfsvol_offline;
 #define ZFSVOL_UNMOUNT_DETACH 2
 
 /**
+ * As the kernel of this machine reads it in an ioctl.
+ */
+#define ZFSVOL_ENCODING_NATIVE 0
+
+/**
+ * As streams and labels have it, the same on every machine.
+ */
+#define ZFSVOL_ENCODING_XDR 1
+
+/**
  * No value: the pair is there or it is not.
  */
 #define ZFSVOL_TYPE_BOOLEAN 1
@@ -1762,16 +1772,6 @@ typedef uint32_t zfsvol_offline;
  * `double`, whose bits are in `number`. Between programs only: the kernel refuses it.
  */
 #define ZFSVOL_TYPE_DOUBLE 27
-
-/**
- * As the kernel of this machine reads it in an ioctl.
- */
-#define ZFSVOL_ENCODING_NATIVE 0
-
-/**
- * As streams and labels have it, the same on every machine.
- */
-#define ZFSVOL_ENCODING_XDR 1
 
 /**
  * To connect at all. There is no volume.
@@ -2205,7 +2205,7 @@ typedef uint32_t zfsvol_offline;
 #define ZFSVOL_FEATURES_2_4 204
 
 /**
- * It asks the peer what it has, and takes a snapshot if anything is missing there.
+ * It asks the peer what it has, and takes a snapshot if anything is missing there. All of a recovery.
  */
 #define ZFSVOL_PHASE_COMPARING 0
 
@@ -2218,6 +2218,11 @@ typedef uint32_t zfsvol_offline;
  * It keeps what the next push begins from, and hands over.
  */
 #define ZFSVOL_PHASE_SETTLING 2
+
+/**
+ * It waits for an activity of a pool to be over.
+ */
+#define ZFSVOL_PHASE_WAITING 3
 
 /**
  * From this side to the other.
@@ -2273,7 +2278,10 @@ zfsvol_status zfsvol_pool_scrub(const zfsvol_zfs *zfs,
 
 /**
  * Waits until an activity of a pool is over; with `vdev`, not 0, that of one device. `waited` says whether there was anything to wait for (NULL if that does not
- * matter). Issues `ZFS_IOC_WAIT`; cannot be cancelled.
+ * matter). Issues `ZFS_IOC_WAIT`. Only a signal to the thread that calls ends it before that, with `INTERRUPTED`: `zfsvol_pool_wait_start` can be cancelled.
+ *
+ * Fails with `NOT_FOUND` (no such pool, or it goes away), `CANCELLED` (it is exported meanwhile), `UNSUPPORTED` (the module does not know the activity), `INVALID` (no such device, or not an
+ * activity of one).
  */
 zfsvol_status zfsvol_pool_wait(const zfsvol_zfs *zfs,
                                zfsvol_str pool,
@@ -2281,6 +2289,22 @@ zfsvol_status zfsvol_pool_wait(const zfsvol_zfs *zfs,
                                uint64_t vdev,
                                bool *waited,
                                zfsvol_error **error);
+
+/**
+ * The same in the background: with a deadline, and in a way that can be cancelled.
+ *
+ * The module ends a wait when the activity is over, and before that only for a signal, of which the library sends none. So to cancel, or to free, is to give up what the thread in the module
+ * will bring: whoever waits is told at once, and that thread sleeps on until the activity is over, the pool is exported or the process ends. To look from time to time, wait for the same
+ * transfer again: a new one is a thread more.
+ *
+ * Fails when it is waited for, as `zfsvol_pool_wait`, and with `CANCELLED`.
+ */
+zfsvol_status zfsvol_pool_wait_start(const zfsvol_zfs *zfs,
+                                     zfsvol_str pool,
+                                     zfsvol_activity activity,
+                                     uint64_t vdev,
+                                     zfsvol_transfer **transfer,
+                                     zfsvol_error **error);
 
 /**
  * Waits until a file system has freed the files that were removed from it: its delete queue. `waited` says whether there was anything to wait for (NULL if that does not
@@ -3538,12 +3562,26 @@ zfsvol_status zfsvol_volume_takeover(const zfsvol_node *node,
 /**
  * Puts a volume right after something died: asks the peer who owns it, and finishes or undoes. `recovered` (NULL if it does not matter) has `outcome` (string: `nothing`, `handed_over`, `taken_back`,
  * `superseded`) and, if what this node alone had was kept as a volume of its own, its name `set_aside`.
+ *
+ * How long it waits for the peer, the options of that say; `zfsvol_volume_recover_start` can be cancelled. Fails with `NOT_FOUND`, `INVALID` (it is being handed over to another peer), `BUSY` (another
+ * node has taken it over, and it is mounted here and in use), and with what asking the peer fails with.
  */
 zfsvol_status zfsvol_volume_recover(const zfsvol_node *node,
                                     zfsvol_str name,
                                     const zfsvol_peer *peer,
                                     zfsvol_nvlist **recovered,
                                     zfsvol_error **error);
+
+/**
+ * The same in the background. To cancel it ends the wait for the peer, within a second; once that has answered, what follows is done to its end.
+ *
+ * Fails when it is waited for, as `zfsvol_volume_recover`, and with `CANCELLED`: the volume is as it was, or as another recovery finds it.
+ */
+zfsvol_status zfsvol_volume_recover_start(const zfsvol_node *node,
+                                          zfsvol_str name,
+                                          const zfsvol_peer *peer,
+                                          zfsvol_transfer **transfer,
+                                          zfsvol_error **error);
 
 /**
  * Everybody may do everything: where who can connect is trusted.
@@ -4287,8 +4325,8 @@ void zfsvol_handle_free(zfsvol_handle *handle);
 /**
  * Holds snapshots so that they cannot be destroyed, all in one transaction group or none. With a `handle` the holds are temporary. Issues `ZFS_IOC_HOLD` once.
  *
- * Snapshots that are not there are left out: `missing` (string array `snapshots`; NULL if that does not matter). With each name that failed in the error: `EXISTS` (the tag),
- * `UNRELATED` (two pools), `INVALID`, `TOO_LARGE` (the tag), `DENIED`.
+ * Snapshots that are not there are left out: `missing` (string array `snapshots`; NULL if that does not matter). With each name that failed in the error, and the tag in its reason: `EXISTS` (the tag),
+ * `UNRELATED` (two pools), `INVALID` (a snapshot is named twice), `INVALID_NAME` (the length of the tag), `DENIED`.
  */
 zfsvol_status zfsvol_hold_create(const zfsvol_zfs *zfs,
                                  const zfsvol_hold *holds,
@@ -4298,7 +4336,11 @@ zfsvol_status zfsvol_hold_create(const zfsvol_zfs *zfs,
                                  zfsvol_error **error);
 
 /**
- * Releases holds, all in one transaction group or none. Those that are not there are left out: `missing`, as in `zfsvol_hold_create`. Issues `ZFS_IOC_RELEASE` once.
+ * Releases holds, all in one transaction group or none. Issues `ZFS_IOC_RELEASE` once.
+ *
+ * Those that are not there are left out: `missing` (NULL if that does not matter) has them in the nvlist array `holds`, with `snapshot`, `tag` (string) and `snapshot_exists` (boolean: only
+ * that hold of it is not there); and their snapshots, each once, in the string array `snapshots`. With each snapshot that failed in the error, and its tags in the reason: `UNRELATED` (two
+ * pools), `DENIED`.
  */
 zfsvol_status zfsvol_hold_release(const zfsvol_zfs *zfs,
                                   const zfsvol_hold *holds,
@@ -4551,7 +4593,9 @@ void zfsvol_transfer_cancel(const zfsvol_transfer *transfer);
  *   `to_name`, `payload`), `bytes`, `property_failures` (nvlist array: `name`, `kind`, `errno`, `reason`), `property_failures_omitted`, `properties_not_cleared`,
  *   `excess` (byte array);
  * - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`;
- * - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams).
+ * - of a recovery: as of `zfsvol_volume_recover`;
+ * - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams);
+ * - of a wait for a pool: `waited` (boolean).
  *
  * Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with. That can be
  * `TIMED_OUT` too, of a peer that was silent: then it is over, and `zfsvol_transfer_progress` fails with `CONSUMED`, which it does not while the transfer runs.
@@ -4562,7 +4606,7 @@ zfsvol_status zfsvol_transfer_wait(const zfsvol_transfer *transfer,
                                    zfsvol_error **error);
 
 /**
- * Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most. Does nothing for NULL.
+ * Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most; a wait for a pool is not waited for. Does nothing for NULL.
  */
 void zfsvol_transfer_free(zfsvol_transfer *transfer);
 

@@ -22,6 +22,8 @@ var unbound = map[string]string{
 	"zfsvol_stream_verify":       "VerifyStream reads what is in memory and in files too",
 	"zfsvol_records_open_fd":     "StreamRecords reads files too",
 	"zfsvol_transport_pair":      "net.Pipe is one",
+	"zfsvol_pool_wait_start":     "Pool.Wait is ended by a signal to its thread, and leaves none behind",
+	"zfsvol_volume_recover":      "zfsvol_volume_recover_start ends with its context",
 	"zfsvol_zfs_clone":           "a *Zfs can be used by any number of goroutines",
 }
 

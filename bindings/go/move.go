@@ -106,20 +106,21 @@ type Recovered struct {
 	SetAside string
 }
 
-// Recover puts the volume right after something died: asks the peer who owns it, and finishes or undoes. How long it waits for the peer, the options of that
-// say.
-func (v Volume) Recover(peer *Peer) (recovered Recovered, err error) {
-	err = peer.use(func(p *C.zfsvol_peer) error {
-		list, err := v.node.answer(func(node *C.zfsvol_node, out *cList, e *cError) cStatus {
-			return C.zfsvol_volume_recover(node, lend(v.name), p, out, e)
-		})
-		recovered = Recovered{Outcome(list.text("outcome")), list.text("set_aside")}
-		return err
+// Recover puts the volume right after something died: asks the peer who owns it, and finishes or undoes. It ends when the context does while it waits for
+// the peer; once that has answered, what follows is done to its end.
+//
+// Fails with [ErrNotFound]; [ErrInvalid] (it is being handed over to another peer); [ErrBusy] (another node has taken it over, and it is mounted here and in
+// use); [ErrCancelled] when the context ends; and with what asking the peer fails with. The volume is then as it was, or as another recovery finds it.
+func (v Volume) Recover(ctx context.Context, peer *Peer) (Recovered, error) {
+	list, err := v.run(ctx, peer, nil, func(node *C.zfsvol_node, peer *C.zfsvol_peer, out **C.zfsvol_transfer, e *cError) cStatus {
+		return C.zfsvol_volume_recover_start(node, lend(v.name), peer, out, e)
 	})
-	return recovered, err
+	return Recovered{Outcome(list.text("outcome")), list.text("set_aside")}, err
 }
 
 type cMove = func(node *C.zfsvol_node, peer *C.zfsvol_peer, o *C.zfsvol_push_options, out **C.zfsvol_transfer, e *cError) cStatus
+
+type cAsk = func(node *C.zfsvol_node, peer *C.zfsvol_peer, out **C.zfsvol_transfer, e *cError) cStatus
 
 func (v Volume) move(ctx context.Context, peer *Peer, options PushOptions, start cMove) (*Pushed, error) {
 	var o C.zfsvol_push_options
@@ -132,19 +133,25 @@ func (v Volume) move(ctx context.Context, peer *Peer, options PushOptions, start
 		defer options.Bandwidth.h.done()
 		o.bandwidth = (*C.zfsvol_bandwidth)(limit)
 	}
-	// As of the node: only the start is a call of the peer.
+	list, err := v.run(ctx, peer, options.Progress, func(node *C.zfsvol_node, peer *C.zfsvol_peer, out **C.zfsvol_transfer, e *cError) cStatus {
+		return start(node, peer, &o, out, e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pushed{Snapshot: list.number("snapshot"), Sent: list.texts("sent"), Bytes: list.number("bytes")}, nil
+}
+
+// run starts a transfer that asks a peer, and waits for its end. As of the node: only the start is a call of the peer.
+func (v Volume) run(ctx context.Context, peer *Peer, watch func(Progress), start cAsk) (List, error) {
 	p, err := peer.h.use()
 	if err != nil {
 		return nil, err
 	}
 	letGo := sync.OnceFunc(peer.h.done)
 	defer letGo()
-	list, err := v.node.run(ctx, options.Progress, func(node *C.zfsvol_node, out **C.zfsvol_transfer, e *cError) cStatus {
+	return v.node.run(ctx, watch, func(node *C.zfsvol_node, out **C.zfsvol_transfer, e *cError) cStatus {
 		defer letGo()
-		return start(node, (*C.zfsvol_peer)(p), &o, out, e)
+		return start(node, (*C.zfsvol_peer)(p), out, e)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &Pushed{Snapshot: list.number("snapshot"), Sent: list.texts("sent"), Bytes: list.number("bytes")}, nil
 }

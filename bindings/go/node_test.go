@@ -146,7 +146,7 @@ func TestVolumeMovesAndComesBack(t *testing.T) {
 	same(t, says(t, there.Volume("db"), 5), "hello")
 	_, err = db.Push(t.Context(), peer, PushOptions{})
 	fails(t, err, ErrNotOwner)
-	same(t, must(db.Recover(peer))(t), Recovered{Outcome: OutcomeNothing})
+	same(t, must(db.Recover(t.Context(), peer))(t), Recovered{Outcome: OutcomeNothing})
 	ownership := must(db.Takeover())(t)
 	same(t, ownership.Owner, one)
 	same(t, ownership.Epoch, 3)
@@ -365,6 +365,48 @@ func TestContextEndsWhatWaitsForAPeer(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestContextEndsARecovery(t *testing.T) {
+	here, there := nodeOf(t, one, NodeOptions{}), nodeOf(t, two, NodeOptions{})
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	policy := PolicyFunc(func(request Request) error {
+		if request.Action == ActionLook {
+			asked <- struct{}{}
+			<-answer
+		}
+		return nil
+	})
+	var all sync.WaitGroup
+	peer := must(here.Dial(t.Context(), func(context.Context) (net.Conn, error) {
+		near, far := net.Pipe()
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			there.Serve(t.Context(), far, policy, ServeOptions{})
+		}()
+		return near, nil
+	}, PeerOptions{}))(t)
+	db := filled(t, here, "db", "hello")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	prompt(t, func() {
+		_, err := db.Recover(ctx, peer)
+		cancelled(t, err)
+	})
+	close(answer)
+	same(t, must(db.Recover(t.Context(), peer))(t), Recovered{Outcome: OutcomeNothing})
+	_, err := here.Volume("none").Recover(t.Context(), peer)
+	fails(t, err, ErrNotFound)
+	_, err = db.Recover(ctx, peer)
+	fails(t, err, context.Canceled)
+	ok(t, peer.Close())
+	all.Wait()
+	_, err = db.Recover(t.Context(), peer)
+	fails(t, err, ErrClosed)
 }
 
 func TestContextEndsAPush(t *testing.T) {

@@ -8,6 +8,7 @@ use zfsvol_core::{Bytes, Guid, PoolName};
 use crate::boundary::{Caller, Growing};
 use crate::error::{Fault, zfsvol_error};
 use crate::status::zfsvol_status;
+use crate::transfer::{Work, zfsvol_transfer};
 use crate::view::zfsvol_str;
 use crate::zfs::zfsvol_zfs;
 
@@ -74,7 +75,10 @@ pub const ZFSVOL_ACTIVITY_RAIDZ_EXPAND: zfsvol_activity = 8;
 pub const ZFSVOL_ACTIVITY_CONDENSE: zfsvol_activity = 9;
 
 /// Waits until an activity of a pool is over; with `vdev`, not 0, that of one device. `waited` says whether there was anything to wait for (NULL if that does not
-/// matter). Issues `ZFS_IOC_WAIT`; cannot be cancelled.
+/// matter). Issues `ZFS_IOC_WAIT`. Only a signal to the thread that calls ends it before that, with `INTERRUPTED`: `zfsvol_pool_wait_start` can be cancelled.
+///
+/// Fails with `NOT_FOUND` (no such pool, or it goes away), `CANCELLED` (it is exported meanwhile), `UNSUPPORTED` (the module does not know the activity), `INVALID` (no such device, or not an
+/// activity of one).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_pool_wait(
     zfs: *const zfsvol_zfs,
@@ -86,25 +90,38 @@ pub unsafe extern "C" fn zfsvol_pool_wait(
 ) -> zfsvol_status {
     boundary!(error, |caller| {
         let out = caller.optional_out(waited)?;
-        let activity = match activity {
-            ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD => PoolActivity::CheckpointDiscard,
-            ZFSVOL_ACTIVITY_FREE => PoolActivity::Free,
-            ZFSVOL_ACTIVITY_INITIALIZE => PoolActivity::Initialize,
-            ZFSVOL_ACTIVITY_REPLACE => PoolActivity::Replace,
-            ZFSVOL_ACTIVITY_REMOVE => PoolActivity::Remove,
-            ZFSVOL_ACTIVITY_RESILVER => PoolActivity::Resilver,
-            ZFSVOL_ACTIVITY_SCRUB => PoolActivity::Scrub,
-            ZFSVOL_ACTIVITY_TRIM => PoolActivity::Trim,
-            ZFSVOL_ACTIVITY_RAIDZ_EXPAND => PoolActivity::RaidzExpand,
-            ZFSVOL_ACTIVITY_CONDENSE => PoolActivity::Condense,
-            other => return Err(Fault::unknown("activity", other)),
-        };
+        let activity = pool_activity(activity)?;
         let (zfs, pool) = (caller.get(zfs)?, caller.name(pool)?);
         let outcome = match vdev {
             0 => zfs.wait_pool(&pool, activity)?,
             vdev => zfs.wait_vdev(&pool, activity, Guid::new(vdev))?,
         };
         out.set(outcome == Waited::Finished);
+    })
+}
+
+/// The same in the background: with a deadline, and in a way that can be cancelled.
+///
+/// The module ends a wait when the activity is over, and before that only for a signal, of which the library sends none. So to cancel, or to free, is to give up what the thread in the module
+/// will bring: whoever waits is told at once, and that thread sleeps on until the activity is over, the pool is exported or the process ends. To look from time to time, wait for the same
+/// transfer again: a new one is a thread more.
+///
+/// Fails when it is waited for, as `zfsvol_pool_wait`, and with `CANCELLED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_pool_wait_start(
+    zfs: *const zfsvol_zfs,
+    pool: zfsvol_str,
+    activity: zfsvol_activity,
+    vdev: u64,
+    transfer: *mut *mut zfsvol_transfer,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(transfer)?;
+        let (pool, activity) = (caller.name(pool)?, pool_activity(activity)?);
+        let vdev = (vdev != 0).then(|| Guid::new(vdev));
+        let wait = caller.get(zfs)?.wait_pool_in_background(&pool, activity, vdev)?;
+        out.give(Work::Wait(wait).into());
     })
 }
 
@@ -286,6 +303,22 @@ pub unsafe extern "C" fn zfsvol_pool_condense(
     boundary!(error, |caller| {
         let pool: PoolName = caller.name(pool)?;
         caller.get(zfs)?.condense_pool(&pool, start)?;
+    })
+}
+
+fn pool_activity(activity: zfsvol_activity) -> Result<PoolActivity, Fault> {
+    Ok(match activity {
+        ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD => PoolActivity::CheckpointDiscard,
+        ZFSVOL_ACTIVITY_FREE => PoolActivity::Free,
+        ZFSVOL_ACTIVITY_INITIALIZE => PoolActivity::Initialize,
+        ZFSVOL_ACTIVITY_REPLACE => PoolActivity::Replace,
+        ZFSVOL_ACTIVITY_REMOVE => PoolActivity::Remove,
+        ZFSVOL_ACTIVITY_RESILVER => PoolActivity::Resilver,
+        ZFSVOL_ACTIVITY_SCRUB => PoolActivity::Scrub,
+        ZFSVOL_ACTIVITY_TRIM => PoolActivity::Trim,
+        ZFSVOL_ACTIVITY_RAIDZ_EXPAND => PoolActivity::RaidzExpand,
+        ZFSVOL_ACTIVITY_CONDENSE => PoolActivity::Condense,
+        other => return Err(Fault::unknown("activity", other)),
     })
 }
 

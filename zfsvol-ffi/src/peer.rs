@@ -301,6 +301,9 @@ pub unsafe extern "C" fn zfsvol_volume_takeover(
 
 /// Puts a volume right after something died: asks the peer who owns it, and finishes or undoes. `recovered` (NULL if it does not matter) has `outcome` (string: `nothing`, `handed_over`, `taken_back`,
 /// `superseded`) and, if what this node alone had was kept as a volume of its own, its name `set_aside`.
+///
+/// How long it waits for the peer, the options of that say; `zfsvol_volume_recover_start` can be cancelled. Fails with `NOT_FOUND`, `INVALID` (it is being handed over to another peer), `BUSY` (another
+/// node has taken it over, and it is mounted here and in use), and with what asking the peer fails with.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_volume_recover(
     node: *const zfsvol_node,
@@ -314,6 +317,25 @@ pub unsafe extern "C" fn zfsvol_volume_recover(
         let peer = caller.get(peer)?;
         let found = caller.get(node)?.recover(&volume(caller, name)?, &**peer)?;
         out.list(&found)?;
+    })
+}
+
+/// The same in the background. To cancel it ends the wait for the peer, within a second; once that has answered, what follows is done to its end.
+///
+/// Fails when it is waited for, as `zfsvol_volume_recover`, and with `CANCELLED`: the volume is as it was, or as another recovery finds it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_volume_recover_start(
+    node: *const zfsvol_node,
+    name: zfsvol_str,
+    peer: *const zfsvol_peer,
+    transfer: *mut *mut zfsvol_transfer,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(transfer)?;
+        let name = volume(caller, name)?;
+        let job = caller.get(node)?.recover_in_background(&name, caller.get(peer)?)?;
+        out.give(Work::Recover(job).into());
     })
 }
 

@@ -1,4 +1,4 @@
-//! [`zfsvol_transfer`]: a send, a receive, a push, a handoff or a connection that is served, which runs by itself.
+//! [`zfsvol_transfer`]: a send, a receive, a push, a handoff, a recovery, a connection that is served or a wait for a pool, which runs by itself.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zfsvol_core::nvlist::NvList;
 use zfsvol_core::volume::peer::Served;
-use zfsvol_core::volume::{Job, JobProgress, Phase, Pushed};
-use zfsvol_core::zfs::{Received, Sent, Transfer};
+use zfsvol_core::volume::{Job, JobProgress, Phase, Pushed, Recovered};
+use zfsvol_core::zfs::{PoolWait, Received, Sent, Transfer, Waited};
 
 use crate::answer;
 use crate::boundary::{Growing, wait};
@@ -16,7 +16,7 @@ use crate::handle::{Object, consumed};
 use crate::nvlist::zfsvol_nvlist;
 use crate::status::{self, zfsvol_status};
 
-/// A send, a receive, a push, a handoff or a connection that is served: it runs by itself, in threads of the library.
+/// A send, a receive, a push, a handoff, a recovery, a connection that is served or a wait for a pool: it runs by itself, in threads of the library.
 ///
 /// Any thread can watch it, cancel it and wait for it, while others do so too.
 #[derive(Debug)]
@@ -36,7 +36,9 @@ pub(crate) enum Work {
     Send(Transfer<Sent>),
     Receive(Transfer<Received>),
     Push(Job<Pushed>),
+    Recover(Job<Recovered>),
     Serve(Job<Served>),
+    Wait(PoolWait),
 }
 
 impl fmt::Debug for Running {
@@ -64,7 +66,15 @@ impl Work {
             Self::Send(transfer) => of_transfer(transfer.progress()),
             Self::Receive(transfer) => of_transfer(transfer.progress()),
             Self::Push(job) => of_job(&job.progress()),
+            Self::Recover(job) => of_job(&job.progress()),
             Self::Serve(job) => of_job(&job.progress()),
+            Self::Wait(wait) => zfsvol_progress {
+                size: size_of::<zfsvol_progress>(),
+                bytes: 0,
+                total: 0,
+                phase: ZFSVOL_PHASE_WAITING,
+                finished: wait.is_over(),
+            },
         }
     }
 
@@ -73,7 +83,9 @@ impl Work {
             Self::Send(transfer) => transfer.cancel(),
             Self::Receive(transfer) => transfer.cancel(),
             Self::Push(job) => job.cancel(),
+            Self::Recover(job) => job.cancel(),
             Self::Serve(job) => job.cancel(),
+            Self::Wait(wait) => wait.cancel(),
         }
     }
 
@@ -82,7 +94,9 @@ impl Work {
             Self::Send(transfer) => transfer.wait_for(most),
             Self::Receive(transfer) => transfer.wait_for(most),
             Self::Push(job) => job.wait_for(most),
+            Self::Recover(job) => job.wait_for(most),
             Self::Serve(job) => job.wait_for(most),
+            Self::Wait(wait) => wait.wait_for(most),
         }
     }
 
@@ -91,6 +105,12 @@ impl Work {
             Self::Send(transfer) => answer::list(&transfer.wait()?),
             Self::Receive(transfer) => answer::list(&transfer.wait()?),
             Self::Push(job) => answer::list(&job.wait()?),
+            Self::Recover(job) => answer::list(&job.wait()?),
+            Self::Wait(wait) => {
+                let mut list = NvList::new();
+                list.insert("waited", wait.wait()? == Waited::Finished);
+                Ok(list)
+            }
             Self::Serve(job) => {
                 let served = job.wait()?;
                 let mut list = NvList::new();
@@ -121,12 +141,14 @@ fn of_job(progress: &JobProgress) -> zfsvol_progress {
 /// What a transfer does now: a `ZFSVOL_PHASE_...`.
 pub type zfsvol_phase = u32;
 
-/// It asks the peer what it has, and takes a snapshot if anything is missing there.
+/// It asks the peer what it has, and takes a snapshot if anything is missing there. All of a recovery.
 pub const ZFSVOL_PHASE_COMPARING: zfsvol_phase = 0;
 /// It sends or receives a stream.
 pub const ZFSVOL_PHASE_SENDING: zfsvol_phase = 1;
 /// It keeps what the next push begins from, and hands over.
 pub const ZFSVOL_PHASE_SETTLING: zfsvol_phase = 2;
+/// It waits for an activity of a pool to be over.
+pub const ZFSVOL_PHASE_WAITING: zfsvol_phase = 3;
 
 /// How far a transfer is. Set `size` before it is filled.
 #[repr(C)]
@@ -180,7 +202,9 @@ pub unsafe extern "C" fn zfsvol_transfer_cancel(transfer: *const zfsvol_transfer
 ///   `to_name`, `payload`), `bytes`, `property_failures` (nvlist array: `name`, `kind`, `errno`, `reason`), `property_failures_omitted`, `properties_not_cleared`,
 ///   `excess` (byte array);
 /// - of a push or handoff: `snapshot` (its GUID), `sent` (string array), `bytes`;
-/// - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams).
+/// - of a recovery: as of `zfsvol_volume_recover`;
+/// - of a connection that was served: `caller` (string, a UUID), `requests` (uint32), `received` (uint64, bytes of streams);
+/// - of a wait for a pool: `waited` (boolean).
 ///
 /// Fails with `TIMED_OUT` while it still runs, after which one can wait again; `CANCELLED`; `CONSUMED` when somebody has waited for its end; and with whatever it failed with. That can be
 /// `TIMED_OUT` too, of a peer that was silent: then it is over, and `zfsvol_transfer_progress` fails with `CONSUMED`, which it does not while the transfer runs.
@@ -209,7 +233,7 @@ pub unsafe extern "C" fn zfsvol_transfer_wait(
     })
 }
 
-/// Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most. Does nothing for NULL.
+/// Frees a transfer. One that still runs is cancelled, and waited for 10 seconds at most; a wait for a pool is not waited for. Does nothing for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_transfer_free(transfer: *mut zfsvol_transfer) {
     boundary!(or(), |caller| caller.free(transfer)?);

@@ -87,7 +87,7 @@ def test_volume_moves_and_has_one_owner(nodes: Tuple[Node, Node]) -> None:
         assert (db.info()["state"], there.volume("db").info()["state"]) == ("replica", "owned")
         with pytest.raises(zfsvol.NotOwnerError):
             db.push(peer).wait(30)
-        assert db.recover(peer)["outcome"] == "nothing"
+        assert db.recover(peer).wait(30)["outcome"] == "nothing"
     with there.volume("db").device() as device:
         assert device.read(0, 5) == b"hello"
     assert db.takeover()["owner"] == HERE
@@ -190,8 +190,43 @@ def test_policy_of_a_function_is_asked(nodes: Tuple[Node, Node]) -> None:
             db.handoff(peer).wait(30)
         served.cancel()
     assert {request.node for request in asked} == {HERE} and asked[0].identity == "me" and asked[0].volume_id is None
-    db.recover(Peer.local(there))
+    db.recover(Peer.local(there)).wait(30)
     assert db.info()["state"] == "owned"
+
+
+def test_recovery_that_waits_for_a_peer_is_cancelled(nodes: Tuple[Node, Node]) -> None:
+    here, there = nodes
+    asked, answer = threading.Event(), threading.Event()
+    served: List[zfsvol.Transfer] = []
+
+    def permit(request: zfsvol.Request) -> bool:
+        if request.action == zfsvol.Action.LOOK:
+            asked.set()
+            answer.wait(60)
+        return True
+
+    db = here.create("db", size=1 << 20)
+    with Policy.of(permit) as policy:
+
+        def connect() -> Transport:
+            mine, theirs = Transport.pair()
+            served.append(there.serve(theirs, policy))
+            return mine
+
+        with Peer.connect(here, connect) as peer:
+            with db.recover(peer) as recovery:
+                assert asked.wait(30) and recovery.progress().phase == zfsvol.Phase.COMPARING
+                with pytest.raises(zfsvol.TimedOutError):
+                    recovery.wait(0.01)
+                recovery.cancel()
+                with pytest.raises(zfsvol.CancelledError):
+                    recovery.wait(30)
+            answer.set()
+            assert db.recover(peer).wait(30) == {"outcome": "nothing"}
+            with pytest.raises(zfsvol.NotFoundError):
+                here.volume("none").recover(peer).wait(30)
+        for one in served:
+            one.close()
 
 
 def test_policies_refuse(nodes: Tuple[Node, Node]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import io
+import threading
+import time
 from pathlib import Path
 from typing import Any, List
 
 import pytest
 
 import zfsvol
-from zfsvol import Kind, Release
+from zfsvol import Kind, Release, _callbacks
 
 
 def test_datasets_are_created_cloned_renamed_and_destroyed(zfs: zfsvol.Zfs) -> None:
@@ -82,7 +84,7 @@ def test_holds_that_are_temporary_end(zfs: zfsvol.Zfs) -> None:
         assert zfs.holds.create([("tank@a", "x")], cleanup=cleanup) == []
         assert list(zfs.holds.list("tank@a")) == ["x"]
     assert zfs.holds.list("tank@a") == {}
-    assert zfs.holds.release([("tank@a", "x")]) != []
+    assert zfs.holds.release([("tank@a", "x"), ("tank@none", "y")]) == [("tank@a", "x", True), ("tank@none", "y", False)]
 
 
 def test_bookmarks(zfs: zfsvol.Zfs) -> None:
@@ -223,6 +225,33 @@ def test_observer_refuses_and_a_broken_one_refuses_too(zfs: zfsvol.Zfs, monkeypa
     with zfs.observe(before=broken) as door, pytest.raises(zfsvol.Error) as caught:
         door.snapshots.create("tank@b")
     assert caught.value.errno == errno.EACCES and isinstance(shown[0].exc_value, RuntimeError)
+
+
+def test_wait_for_a_pool_is_given_up(zfs: zfsvol.Zfs) -> None:
+    asked, go = threading.Event(), threading.Event()
+    before = _callbacks.count()
+
+    def hold_back(call: zfsvol.Call) -> None:
+        if call.text.startswith("ZFS_IOC_WAIT "):
+            asked.set()
+            go.wait(60)
+
+    with zfs.observe(before=hold_back) as door:
+        with door.pools.wait_start("tank", zfsvol.Activity.SCRUB) as waiting:
+            assert asked.wait(30) and waiting.progress().phase == zfsvol.Phase.WAITING
+            with pytest.raises(zfsvol.TimedOutError):
+                waiting.wait(0.01)
+            waiting.cancel()
+            with pytest.raises(zfsvol.CancelledError):
+                waiting.wait(30)
+        go.set()
+        assert not door.pools.wait("tank", zfsvol.Activity.SCRUB)
+        with pytest.raises(zfsvol.NotFoundError):
+            door.pools.wait("none", zfsvol.Activity.SCRUB)
+    # The thread that was left in the kernel lets go of the door as soon as that answers.
+    end = time.monotonic() + 30
+    while _callbacks.count() > before and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def test_faults_fail_what_was_chosen(zfs: zfsvol.Zfs) -> None:

@@ -157,6 +157,7 @@ class Phase(enum.IntEnum):
     COMPARING = 0
     SENDING = 1
     SETTLING = 2
+    WAITING = 3
 
 
 class Prefetch(enum.IntEnum):
@@ -969,6 +970,7 @@ class Library:
         self.pool_status = function("zfsvol_pool_status", c_uint32, [c_void_p, zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.pool_sync = function("zfsvol_pool_sync", c_uint32, [c_void_p, zfsvol_str, c_bool, POINTER(c_void_p)])
         self.pool_wait = function("zfsvol_pool_wait", c_uint32, [c_void_p, zfsvol_str, c_uint32, c_uint64, POINTER(c_bool), POINTER(c_void_p)])
+        self.pool_wait_start = function("zfsvol_pool_wait_start", c_uint32, [c_void_p, zfsvol_str, c_uint32, c_uint64, POINTER(c_void_p), POINTER(c_void_p)])
         self.property_get = function("zfsvol_property_get", c_uint32, [c_void_p, zfsvol_str, zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.property_inherit = function("zfsvol_property_inherit", c_uint32, [c_void_p, zfsvol_str, zfsvol_str, POINTER(c_void_p)])
         self.property_list = function("zfsvol_property_list", c_uint32, [c_void_p, zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
@@ -1081,6 +1083,7 @@ class Library:
         self.volume_path = function("zfsvol_volume_path", c_uint32, [c_void_p, zfsvol_str, POINTER(zfsvol_buffer), POINTER(c_void_p)])
         self.volume_push = function("zfsvol_volume_push", c_uint32, [c_void_p, zfsvol_str, c_void_p, POINTER(zfsvol_push_options), POINTER(c_void_p), POINTER(c_void_p)])
         self.volume_recover = function("zfsvol_volume_recover", c_uint32, [c_void_p, zfsvol_str, c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
+        self.volume_recover_start = function("zfsvol_volume_recover_start", c_uint32, [c_void_p, zfsvol_str, c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
         self.volume_rename = function("zfsvol_volume_rename", c_uint32, [c_void_p, zfsvol_str, zfsvol_str, POINTER(c_void_p)])
         self.volume_resize = function("zfsvol_volume_resize", c_uint32, [c_void_p, zfsvol_str, c_uint64, POINTER(c_void_p)])
         self.volume_retain = function("zfsvol_volume_retain", c_uint32, [c_void_p, zfsvol_str, c_void_p, POINTER(c_void_p), POINTER(c_void_p)])

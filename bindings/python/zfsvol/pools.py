@@ -6,7 +6,7 @@ import ctypes
 from typing import Any, Dict, List, Mapping, Optional
 
 from . import _ffi
-from ._call import Name, Names, PathName, answer_text, call, flag, lent, listed, props, sized, text, texts
+from ._call import Name, Names, PathName, answer_text, call, lent, listed, made, props, sized, text, texts
 from ._ffi import Activity, Export, Features, Prefetch, Prune, Scrub
 from ._handle import Area
 from ._library import lib
@@ -14,6 +14,7 @@ from .importable import Importable
 from .importable import search as _search
 from .keys import Key
 from .topology import Topology
+from .transfer import Transfer
 
 
 class Pools(Area):
@@ -125,8 +126,21 @@ class Pools(Area):
         call(lib.pool_scrub, self._zfs, text(pool), what)
 
     def wait(self, pool: Name, activity: Activity, vdev: int = 0) -> bool:
-        """Waits until an activity of a pool is over, and says whether there was anything to wait for. Issues `ZFS_IOC_WAIT`; cannot be cancelled."""
-        return flag(lib.pool_wait, self._zfs, text(pool), activity, vdev)
+        """Waits until an activity of a pool is over, and says whether there was anything to wait for; with a vdev's GUID that of one device. Issues `ZFS_IOC_WAIT`.
+
+        Raises `NotFoundError` (no such pool, or it goes away), `CancelledError` (it is exported meanwhile), `UnsupportedError` (the module does not know the activity),
+        `InvalidError` (no such device, or not an activity of one). An exception of a signal handler, as of Ctrl-C, gives it up as `wait_start` says.
+        """
+        with self.wait_start(pool, activity, vdev) as waiting:
+            return bool(waiting.wait()["waited"])
+
+    def wait_start(self, pool: Name, activity: Activity, vdev: int = 0) -> Transfer:
+        """The same in the background: with a deadline, and in a way that can be cancelled. Its end says `waited`.
+
+        The module ends a wait when the activity is over, and not before. So to cancel or to close is to give up what a thread in the module will bring: who waits is told at
+        once, and that thread sleeps on until the activity is over, the pool is exported or the process ends. To look from time to time, wait for the same object again.
+        """
+        return Transfer(made(lib.pool_wait_start, self._zfs, text(pool), activity, vdev))
 
     def prefetch(self, pool: Name, what: Prefetch = Prefetch.DDT) -> None:
         """Reads tables of a pool into memory. Raises `NotFoundError`, `UnsupportedError`, `DeniedError`."""

@@ -1,4 +1,4 @@
-"""What runs by itself: a send, a receive, a push, a handoff, a connection that is served."""
+"""What runs by itself: a send, a receive, a push, a handoff, a recovery, a connection that is served, a wait for a pool."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Transfer(Handle):
         an exception of it ends the wait, and not the transfer.
 
         Of a send `bytes`; of a receive `snapshot`, `begin`, `bytes`, `property_failures` and more; of a push or handoff `snapshot` (its GUID), `sent`, `bytes`; of a
-        connection that was served `caller` (a UUID), `requests`, `received` (bytes).
+        recovery `outcome`, `set_aside`; of a connection that was served `caller` (a UUID), `requests`, `received` (bytes); of a wait for a pool `waited`.
 
         Raises `TimedOutError` while it still runs, after which one can wait again; `CancelledError`; `ConsumedError` when somebody has waited for its end; and
         what it failed with. An exception of a file object is the cause of that.

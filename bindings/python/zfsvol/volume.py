@@ -125,10 +125,16 @@ class Volume:
         """Takes a replica over, because whoever calls this knows that its owner is gone. Returns `id`, `owner`, `epoch`, `state`. Raises `NotFoundError`."""
         return listed(lib.volume_takeover, self.node, text(self.name))
 
-    def recover(self, peer: Peer) -> Dict[str, Any]:
-        """Puts it right after something died: asks the peer who owns it, and finishes or undoes. Returns `outcome` (`nothing`, `handed_over`, `taken_back`, `superseded`)
-        and, if what this node alone had was kept as a volume of its own, its name `set_aside`."""
-        return listed(lib.volume_recover, self.node, text(self.name), peer)
+    def recover(self, peer: Peer) -> Transfer:
+        """Puts it right after something died, in the background: asks the peer who owns it, and finishes or undoes.
+
+        Its end says `outcome` (`nothing`, `handed_over`, `taken_back`, `superseded`) and, if what this node alone had was kept as a volume of its own, its name `set_aside`. To
+        cancel it ends the wait for the peer; once that has answered, what follows is done to its end.
+
+        Raises, when it is waited for, `NotFoundError`, `InvalidError` (it is being handed over to another peer), `BusyError` (another node has taken it over, and it is mounted
+        here and in use), `CancelledError`, and what asking the peer fails with. The volume is then as it was, or as another recovery finds it.
+        """
+        return Transfer(made(lib.volume_recover_start, self.node, text(self.name), peer))
 
     def _transfer(self, function: Any, peer: Peer, bandwidth: Optional[Bandwidth]) -> Transfer:
         with lent(bandwidth) as (limit,):

@@ -1,4 +1,7 @@
 /* Pools, their activities, boot environment and programs; streams as data. */
+#include <poll.h>
+#include <unistd.h>
+
 #include "check.h"
 
 static void status(zfsvol_zfs *zfs) {
@@ -37,6 +40,77 @@ static void properties(zfsvol_zfs *zfs) {
     zfsvol_nvlist_free(wanted);
 }
 
+/* Calls for a wait stay until the other end is closed. */
+typedef struct {
+    int ends[2];
+    int asked;
+    int released;
+} gate;
+
+static int32_t hold_back(void *context, const zfsvol_call *call) {
+    gate *at = (gate *)context;
+    char byte;
+    if (has(call->text, "ZFS_IOC_WAIT ")) {
+        (void)__sync_add_and_fetch(&at->asked, 1);
+        CHECK(read(at->ends[0], &byte, 1) == 0);
+    }
+    return 0;
+}
+
+static void open_gate(void *context) {
+    (void)__sync_add_and_fetch(&((gate *)context)->released, 1);
+}
+
+static void until(int *count) {
+    while (__sync_add_and_fetch(count, 0) == 0) {
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+static void waits_in_the_background(zfsvol_zfs *zfs) {
+    zfsvol_str tank = ZFSVOL_STR("tank");
+    zfsvol_zfs *door = NULL;
+    zfsvol_transfer *transfer = NULL;
+    zfsvol_nvlist *result = NULL;
+    zfsvol_observer observer;
+    zfsvol_progress progress;
+    gate held;
+    FAILS(zfsvol_pool_wait_start(zfs, tank, 10, 0, &transfer, &error), ZFSVOL_STATUS_UNKNOWN_NUMBER);
+    OK(zfsvol_pool_wait_start(zfs, tank, ZFSVOL_ACTIVITY_SCRUB, 0, &transfer, &error));
+    OK(zfsvol_transfer_wait(transfer, -1, &result, &error));
+    CHECK(!truth_in(result, "waited"));
+    zfsvol_nvlist_free(result);
+    zfsvol_transfer_free(transfer);
+    OK(zfsvol_pool_wait_start(zfs, tank, ZFSVOL_ACTIVITY_TRIM, 7, &transfer, &error));
+    FAILS(zfsvol_transfer_wait(transfer, -1, &result, &error), ZFSVOL_STATUS_INVALID);
+    zfsvol_transfer_free(transfer);
+
+    memset(&held, 0, sizeof(held));
+    CHECK(pipe(held.ends) == 0);
+    memset(&observer, 0, sizeof(observer));
+    observer.size = sizeof(observer);
+    observer.context = &held;
+    observer.before = hold_back;
+    observer.release = open_gate;
+    OK(zfsvol_door_observe(zfs, &observer, &door, &error));
+    OK(zfsvol_pool_wait_start(door, tank, ZFSVOL_ACTIVITY_SCRUB, 0, &transfer, &error));
+    until(&held.asked);
+    memset(&progress, 0, sizeof(progress));
+    progress.size = sizeof(progress);
+    OK(zfsvol_transfer_progress(transfer, &progress, &error));
+    CHECK(progress.phase == ZFSVOL_PHASE_WAITING && progress.bytes == 0 && !progress.finished);
+    FAILS(zfsvol_transfer_wait(transfer, 1, NULL, &error), ZFSVOL_STATUS_TIMED_OUT);
+    zfsvol_transfer_cancel(transfer);
+    FAILS(zfsvol_transfer_wait(transfer, -1, NULL, &error), ZFSVOL_STATUS_CANCELLED);
+    zfsvol_transfer_free(transfer);
+    zfsvol_zfs_free(door);
+    /* The thread in the kernel has the door until the kernel lets it go. */
+    CHECK(__sync_add_and_fetch(&held.released, 0) == 0);
+    close(held.ends[1]);
+    until(&held.released);
+    close(held.ends[0]);
+}
+
 static void activities(zfsvol_zfs *zfs) {
     static const zfsvol_activity all[] = {
         ZFSVOL_ACTIVITY_CHECKPOINT_DISCARD, ZFSVOL_ACTIVITY_FREE,   ZFSVOL_ACTIVITY_INITIALIZE,
@@ -66,6 +140,7 @@ static void activities(zfsvol_zfs *zfs) {
         CHECK(zfsvol_pool_wait(zfs, ZFSVOL_STR("none"), all[at], 0, NULL, NULL) != ZFSVOL_STATUS_UNKNOWN_NUMBER);
     }
     FAILS(zfsvol_pool_wait(zfs, tank, 10, 0, NULL, &error), ZFSVOL_STATUS_UNKNOWN_NUMBER);
+    waits_in_the_background(zfs);
 }
 
 static void programs(zfsvol_zfs *zfs) {

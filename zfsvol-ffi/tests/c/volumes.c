@@ -206,6 +206,14 @@ static void moving(zfsvol_node *one, zfsvol_node *two) {
     CHECK(same(text_in(found, "outcome"), "superseded"));
     zfsvol_nvlist_free(found);
     CHECK(state_is(two, "db", "replica"));
+    OK(zfsvol_volume_recover_start(two, ZFSVOL_STR("db"), to_one, &transfer, &error));
+    OK(zfsvol_transfer_wait(transfer, -1, &found, &error));
+    CHECK(same(text_in(found, "outcome"), "nothing"));
+    zfsvol_nvlist_free(found);
+    zfsvol_transfer_free(transfer);
+    OK(zfsvol_volume_recover_start(two, ZFSVOL_STR("none"), to_one, &transfer, &error));
+    FAILS(zfsvol_transfer_wait(transfer, -1, &found, &error), ZFSVOL_STATUS_NOT_FOUND);
+    zfsvol_transfer_free(transfer);
     zfsvol_peer_free(to_one);
     zfsvol_peer_free(to_two);
     zfsvol_peer_free(NULL);
