@@ -1,5 +1,6 @@
 //! Activities of pools: sync, scrub, checkpoint, initialize, trim, waiting, prefetch, pruning, the boot environment.
 
+use std::thread;
 use std::time::Duration;
 
 use zfsvol_core::nvlist::NvList;
@@ -212,7 +213,7 @@ fn initializing_can_be_forgotten(world: &World) {
     zfs.wait_pool(&pool, PoolActivity::Initialize).expect("waited");
     // The kernel's thread goes on for a moment after the wait.
     let forgotten = (0..100).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
         zfs.initialize_vdevs(&pool, &[device], Initialize::Uninitialize).is_ok()
     });
     assert!(forgotten);

@@ -368,23 +368,23 @@ struct Cut<T> {
     left: Arc<AtomicU64>,
 }
 
-impl<T: std::io::Read> std::io::Read for Cut<T> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+impl<T: io::Read> io::Read for Cut<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.inner.read(buffer)?;
         let left = self.left.load(Ordering::Relaxed);
         if (bytes as u64) > left {
-            return Err(std::io::ErrorKind::ConnectionReset.into());
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
         self.left.store(left - bytes as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 }
 
-impl<T: std::io::Write> std::io::Write for Cut<T> {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+impl<T: io::Write> io::Write for Cut<T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let left = self.left.load(Ordering::Relaxed);
         if left == 0 {
-            return Err(std::io::ErrorKind::BrokenPipe.into());
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let bytes = self.inner.write(&buffer[..most])?;
@@ -392,7 +392,7 @@ impl<T: std::io::Write> std::io::Write for Cut<T> {
         Ok(bytes)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
 }
