@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from typing import Iterator
 
 import pytest
@@ -23,4 +24,8 @@ def nothing_is_left_behind() -> Iterator[None]:
     before = _callbacks.count()
     yield
     gc.collect()
+    # Threads of a connection that has ended may still be on their way out.
+    deadline = time.monotonic() + 5
+    while _callbacks.count() != before and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert _callbacks.count() == before
