@@ -20,6 +20,8 @@ CARGO ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 # The C library as `unit` has built it, installed for the other languages; and what their tools keep.
 BINDINGS = $(abspath $(TARGET_DIR))/bindings
+# The same, optimized, with what it is compared with.
+PEERS_DIR = $(abspath $(TARGET_DIR))/peers
 RELEASES = $(if $(filter all,$(ZFS)),2.1 2.3 2.4,$(ZFS))
 # 2.1 only where nothing else is asked for: its only guest is the slow one, and what the bindings add to the library does not depend on the release.
 BINDINGS_RELEASES = $(or $(filter-out 2.1,$(RELEASES)),$(RELEASES))
@@ -35,9 +37,14 @@ VM_RUN = tests/vm/run $(if $(GUEST),--guest $(GUEST)) \
 # A whole run of the suite; a case that hangs is named and ended long before.
 SUITE_SECONDS = 5400
 DEMO_SECONDS = 600
+PEERS_SECONDS = 43200
 FUZZ_SECONDS ?= 60
 # What kernel-bench lists: so many datasets below one, or parents times datasets below each.
 SHAPES ?= 1000 10x100 10000 100x100
+# What bench-peers does, if not everything at 100 and 1,000 volumes: see benches/peers/guest/run.
+PEERS ?=
+# What is appended to the name of the folder of its results, if a run is another than the usual one: AS=10000 PEERS="--sizes 10000".
+AS ?=
 # What `differential` asks: how many steps, from which seed; how long it may take; TELL=1: print each
 # step before it is taken.
 STEPS ?= 5000
@@ -49,8 +56,8 @@ CRASHPOINTS ?=
 # How often the power is cut.
 ROUNDS ?= 3
 
-.PHONY: help demo test lint deny msrv unit go-test py-test library crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test bindings-kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench \
-	generate check-generated install clean payload-suite payload-bindings payload-demo payload-bench payload-crash tools
+.PHONY: help demo test lint deny msrv unit go-test py-test library crashpoints kernel-crashpoints power-cut push-cut fixtures-check kernel-test bindings-kernel-test kernel-test-or-skip differential kernel-demo fuzz bench kernel-bench bench-peers \
+	generate check-generated install clean payload-suite payload-bindings payload-demo payload-bench payload-peers payload-crash tools
 
 # Guests and compilers share the processors badly, and the output is to be read.
 .NOTPARALLEL:
@@ -162,7 +169,11 @@ fuzz: tools ## every fuzz target, FUZZ_SECONDS (60) each
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-bench: tools ## how quick streams are read, against memory and zstream; what the embedded kernel costs
+bench: tools ## lists against libnvpair, streams against memory and zstream, what each layer and the embedded kernel cost
+	$(CARGO) bench -p zfsvol-benches --bench nvlist
+	$(CARGO) bench -p zfsvol-benches --bench layers
+	@CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" PROFILE=release PREFIX="$(PEERS_DIR)" LIBDIR="$(PEERS_DIR)/lib" DESTDIR= zfsvol-ffi/install
+	benches/languages $(PEERS_DIR)
 	$(CARGO) bench -p zfsvol-benches --bench stream_ratios
 	$(CARGO) bench -p zfsvol-benches --bench stream
 	$(CARGO) bench -p zfsvol-benches --bench embedded
@@ -172,6 +183,13 @@ kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs l
 	@set -e; for release in $(RELEASES); do \
 		$(VM_RUN) --zfs $$release --mem 6144 --timeout $(SUITE_SECONDS) \
 			--payload $(GUEST_DIR)/bench -- ./listing $(SHAPES); \
+	done
+
+bench-peers: payload-peers ## the same work done by zfsvol and by what else there is: make bench-peers ZFS=2.3 GUEST=qemu PEERS="--sizes 100 --rounds 3"
+	@set -e; for release in $(RELEASES); do \
+		$(VM_RUN) --zfs $$release --mem 6144 --timeout $(PEERS_SECONDS) --keep $(PEERS_DIR)/kept \
+			--payload $(PEERS_DIR)/payload -- ./start $(PEERS); \
+		benches/peers/report $(PEERS_DIR)/kept/results.json benches/results/peers-$$release$(if $(GUEST),-$(GUEST))$(if $(AS),-$(AS)); \
 	done
 
 generate: tools ## include/zfsvol.h and include/zfsvol.abi anew, from the sources of zfsvol-ffi; what Python has of them
@@ -194,6 +212,15 @@ clean: ## everything built here; the guests stay in their cache (tests/vm/README
 payload-suite: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-tests --bin suite
 	@mkdir -p $(GUEST_DIR)/suite && cp $(GUEST_DIR)/$(HOST)/debug/suite $(GUEST_DIR)/suite
+
+payload-bench: tools
+	$(GUEST_CARGO) build --release --target $(HOST) -p zfsvol-benches --bin listing
+	@mkdir -p $(GUEST_DIR)/bench && cp $(GUEST_DIR)/$(HOST)/release/listing $(GUEST_DIR)/bench
+
+payload-peers: tools
+	$(GUEST_CARGO) build --release --target $(HOST) -p zfsvol-benches --bin peer_zfsvol --bin peer_command
+	@CARGO="$(CARGO)" TARGET_DIR="$(TARGET_DIR)" PROFILE=release PREFIX="$(PEERS_DIR)" LIBDIR="$(PEERS_DIR)/lib" DESTDIR= zfsvol-ffi/install
+	benches/peers/payload $(PEERS_DIR) $(abspath $(GUEST_DIR))/$(HOST)/release $(PEERS_DIR)/payload
 
 payload-crash: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-tests --bin crashpoints
