@@ -74,11 +74,18 @@ def contend(items):
     if len(arguments) != 5 or arguments[0] not in items:
         sys.exit("arguments: ITEM PARENT FIRST COUNT THREADS, or items")
     job = Job(*arguments[1:])
+    before = largest_started()
     print("ready", flush=True)
     # Not sys.stdin, which would take memory for itself.
     os.read(0, 16)
     done = items[arguments[0]](job)
-    started = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print("done", done, started, flush=True)
+    started = largest_started()
+    print("done", done, started if started > before else 0, flush=True)
     while os.read(0, 16):
         pass
+
+
+def largest_started():
+    """Of the processes that were started and have ended, in KiB: packages start some when
+    they are imported, to find a library."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

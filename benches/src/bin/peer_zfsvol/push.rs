@@ -6,9 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use zfsvol_benches::{Job, Outcome};
 use zfsvol_core::kernel::UnmountFlags;
+use zfsvol_core::property::DatasetTypes;
 use zfsvol_core::volume::{LocalPeer, Node, Peer, PushOptions, Uuid, VolumeName, VolumeSpec};
-use zfsvol_core::zfs::MountOptions;
-use zfsvol_core::{DatasetName, Zfs};
+use zfsvol_core::zfs::{List, MountOptions};
+use zfsvol_core::{DatasetName, SnapshotName, Zfs};
 
 /// Two nodes, and volumes that both have.
 pub(crate) fn prepare(zfs: &Zfs, job: &Job) -> Outcome<usize> {
@@ -16,7 +17,7 @@ pub(crate) fn prepare(zfs: &Zfs, job: &Job) -> Outcome<usize> {
     job.each_at_once(|name| {
         let volume = volume(&name)?;
         from.create(&volume, &VolumeSpec::file_system())?;
-        from.push(&volume, &to.peer, &PushOptions::new())?.wait()?;
+        from.push(&volume, &to, &PushOptions::new())?.wait()?;
         Ok(())
     })
 }
@@ -25,20 +26,20 @@ pub(crate) fn prepare(zfs: &Zfs, job: &Job) -> Outcome<usize> {
 pub(crate) fn push(zfs: &Zfs, job: &Job) -> Outcome<usize> {
     let (from, to) = nodes(zfs, job)?;
     job.each_at_once(|name| {
-        from.push(&volume(&name)?, &to.peer, &PushOptions::new())?.wait()?;
+        from.push(&volume(&name)?, &to, &PushOptions::new())?.wait()?;
         Ok(())
     })
 }
 
-/// Destroys the volumes on both sides, with what they hold.
+/// Releases what the nodes hold, so that all of it can be destroyed.
 pub(crate) fn clean(zfs: &Zfs, job: &Job) -> Outcome<usize> {
-    let (from, to) = nodes(zfs, job)?;
-    job.each_at_once(|name| {
-        let volume = volume(&name)?;
-        to.node.destroy(&volume)?;
-        from.destroy(&volume)?;
-        Ok(())
-    })
+    for name in zfs.list_names(&List::from(job.parent.parse()?).types(DatasetTypes::SNAPSHOT)) {
+        let snapshot: SnapshotName = name?.as_str().parse()?;
+        for hold in zfs.holds(&snapshot)? {
+            zfs.release(&[(snapshot.clone(), hold.tag.as_str())])?;
+        }
+    }
+    Ok(job.count)
 }
 
 /// Writes something new to file systems, whoever made them.
@@ -55,19 +56,12 @@ pub(crate) fn write(zfs: &Zfs, job: &Job) -> Outcome<usize> {
     })
 }
 
-struct To {
-    node: Node,
-    peer: Arc<dyn Peer>,
-}
-
-fn nodes(zfs: &Zfs, job: &Job) -> Outcome<(Node, To)> {
+fn nodes(zfs: &Zfs, job: &Job) -> Outcome<(Node, Arc<dyn Peer>)> {
     let open = |place: &str, id| -> Outcome<Node> {
         let root = format!("{}/{place}", job.parent).parse()?;
         Ok(Node::open(zfs.clone(), root, Uuid::from_u128(id))?)
     };
-    let node = open("two", 2)?;
-    let peer = Arc::new(LocalPeer::new(node.clone()));
-    Ok((open("one", 1)?, To { node, peer }))
+    Ok((open("one", 1)?, Arc::new(LocalPeer::new(open("two", 2)?))))
 }
 
 /// The volume that is called as the last part of a name.
