@@ -230,10 +230,6 @@ payload-demo: tools
 	$(GUEST_CARGO) build --target $(HOST) -p zfsvol-core --example tour --example handoff
 	@mkdir -p $(GUEST_DIR)/demo && cp $(addprefix $(GUEST_DIR)/$(HOST)/debug/examples/,tour handoff) $(GUEST_DIR)/demo
 
-payload-bench: tools
-	$(GUEST_CARGO) build --release --target $(HOST) -p zfsvol-benches --bin listing
-	@mkdir -p $(GUEST_DIR)/bench && cp $(GUEST_DIR)/$(HOST)/release/listing $(GUEST_DIR)/bench
-
 # The guest has Python, and the C library of Debian 12: where that of this machine is much newer, loading the library can fail there, and says so.
 payload-bindings: library
 	bindings/payload $(BINDINGS)

@@ -53,7 +53,7 @@ fn main() -> Outcome {
     layers.properties()?;
     layers.snapshots()?;
     layers.names();
-    in_process(Zfs::from_shared(embedded), &layers.dataset)
+    in_process(&Zfs::from_shared(embedded), &layers.dataset)
 }
 
 fn open(kernel: Arc<dyn Kernel>) -> Outcome<Node> {
@@ -220,7 +220,7 @@ impl Drop for Layers {
 }
 
 /// With the embedded kernel, to compare with languages that have no other without `/dev/zfs`.
-fn in_process(zfs: Zfs, dataset: &DatasetName) -> Outcome {
+fn in_process(zfs: &Zfs, dataset: &DatasetName) -> Outcome {
     let handle = zfsvol_zfs::give(zfs.clone());
     let text = dataset.as_str();
     table(
