@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::Zfs;
-use super::super::call::{Operation, REPLY_BYTES_FIRST};
+use super::super::call::Operation;
 use super::super::canned;
 use super::super::program::Program;
 use super::fetch::{Context, Node};
 use crate::error::{ErrorKind, Result};
-use crate::kernel::{Cmd, Errno, Ioc};
+use crate::kernel::{Errno, Ioc};
 use crate::name::PoolName;
 use crate::nvlist::{NvList, Value};
 
@@ -93,22 +93,13 @@ impl Zfs {
         Ok(Some(answer))
     }
 
-    /// The datasets one level below `parent`, by the ioctl; with what it says of each, if that is wanted, or if it saves looking below those
-    /// that are zvols.
-    pub(super) fn children_by_ioctl(
-        &self,
-        context: &Context,
-        parent: &str,
-        deeper: bool,
-    ) -> Result<Vec<Node>> {
+    /// The datasets one level below `parent`, by the ioctl, with what it says of each: the kernel has opened it by then either way.
+    pub(super) fn children_by_ioctl(&self, context: &Context, parent: &str) -> Result<Vec<Node>> {
         let mut found = Vec::new();
         let mut cookie = 0;
         loop {
-            let mut cmd = Cmd::new(parent);
+            let mut cmd = context.request(parent);
             cmd.cookie = cookie;
-            // The kernel has opened it by then either way, and that nothing is below a zvol need not be asked.
-            cmd.simple = !context.wants_stats() && !deeper;
-            cmd.reply_max = if cmd.simple { 0 } else { REPLY_BYTES_FIRST };
             let reply = match self.call_cmd(NEXT, &mut cmd) {
                 Ok(reply) => reply,
                 // The end of the list, or the parent is gone.
@@ -117,9 +108,7 @@ impl Zfs {
             };
             cookie = cmd.cookie;
             let mut node = Node::new(cmd.name);
-            if !cmd.simple {
-                node.set_stats(context, &cmd.objset_stats, &reply);
-            }
+            node.set_stats(context, &cmd.objset_stats, &reply);
             found.push(node);
         }
     }

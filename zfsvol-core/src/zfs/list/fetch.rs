@@ -130,6 +130,16 @@ impl Context {
         self.list.wants_datasets() && (self.details || !self.list.types.contains(both))
     }
 
+    /// What is asked about a dataset, or about the next one below it. Its kind, its GUID and what it is a clone of are said in any case, its
+    /// properties only if they are wanted, or if they tell whether it has snapshots: most of the answer is made of them.
+    pub(super) fn request(&self, name: &str) -> Cmd {
+        let mut cmd = Cmd::new(name);
+        let wants_properties = self.wants_stats() && self.list.wanted != Wanted::None;
+        cmd.simple = !(wants_properties || self.wants(DatasetTypes::SNAPSHOT));
+        cmd.reply_max = if cmd.simple { 0 } else { REPLY_BYTES_FIRST };
+        cmd
+    }
+
     fn wants(&self, kind: DatasetTypes) -> bool {
         self.list.types.contains(kind)
     }
@@ -236,8 +246,7 @@ impl Node {
     }
 
     fn ask_stats(&mut self, context: &Context) -> Result<()> {
-        let mut cmd = Cmd::new(self.name.as_str());
-        cmd.reply_max = REPLY_BYTES_FIRST;
+        let mut cmd = context.request(&self.name);
         match context.zfs.call_cmd(STATS, &mut cmd) {
             Ok(reply) => self.set_stats(context, &cmd.objset_stats, &reply),
             Err(error) if error.errno() == Some(Errno::ENOENT) => self.gone = true,

@@ -183,11 +183,10 @@ impl Walker {
             }
         }
         let context = &self.context;
-        let deeper = context.list.depth.is_none_or(|most| self.levels.len() < most);
         each(nodes, self.threads, |node| {
             if node.below.is_none() {
                 node.below = Some(match node.may_have_children {
-                    true => context.zfs.children_by_ioctl(context, &node.name, deeper)?,
+                    true => context.zfs.children_by_ioctl(context, &node.name)?,
                     false => Vec::new(),
                 });
             }
