@@ -28,6 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(snapshots_are_pushed_in_their_order),
         case(a_push_begins_from_a_bookmark_where_the_snapshot_is_gone),
         case(a_push_leaves_one_snapshot_on_each_side),
+        case(a_late_word_that_a_push_is_over_changes_nothing),
         case(an_interrupted_push_goes_on_where_it_stopped),
         case(an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew),
         case(an_interrupted_push_begins_from_what_came_though_it_is_gone_here),
@@ -355,6 +356,64 @@ fn a_push_leaves_one_snapshot_on_each_side(world: &World) {
     assert_eq!(two.here.snapshots(&volume).expect("listed"), []);
     let bookmarks = world.zfs().bookmarks(&two.here.dataset(&volume).expect("a name"));
     assert_eq!(bookmarks.expect("listed").len(), 1);
+}
+
+fn a_late_word_that_a_push_is_over_changes_nothing(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    let tier = |node: &Node, volume: &VolumeName| {
+        let dataset = node.dataset(volume).expect("a name");
+        let found = world.zfs().property(&dataset, "com.example:tier").expect("there");
+        found.map(|one| one.value.to_string())
+    };
+    let set_tier = |volume: &VolumeName, tier: &str| {
+        let dataset = two.here.dataset(volume).expect("a name");
+        let properties = PropertySet::new().with("com.example:tier", tier).expect("a property");
+        world.zfs().set_properties(&dataset, &properties).expect("set");
+    };
+    set_tier(&volume, "old");
+    write(&two.here, &volume, 0, b"old");
+    two.here.snapshot(&volume, "kept").expect("taken");
+    push(&two.here, &volume, &two.to_there).expect("pushed");
+    let info = two.here.get(&volume).expect("looked at").expect("there");
+    let known = |name: &VolumeName| {
+        let id = VolumeId { id: info.ownership.id, name: name.clone() };
+        two.to_there.look(&id).expect("looked at").expect("there").snapshots
+    };
+    // One that the next push lets go, and one that stays.
+    let late = known(&volume).into_iter().map(|one| Incoming {
+        volume: VolumeId { id: info.ownership.id, name: volume.clone() },
+        snapshot: one.name,
+        guid: one.guid,
+        owner: HERE,
+        epoch: 1,
+        properties: PropertySet::new().with("com.example:tier", "old").expect("a property"),
+        others: Vec::new(),
+    });
+    let late: Vec<_> = late.collect();
+    assert_eq!(late.len(), 2);
+
+    let renamed = name("renamed");
+    two.here.rename(&volume, &renamed).expect("renamed");
+    set_tier(&renamed, "new");
+    write(&two.here, &renamed, 0, &noise(2, 4 * MIB));
+    // First another push has only begun; then it is over.
+    let unlucky: Arc<dyn Peer> = Unlucky::new(&two.to_there, Mishap::Cut(1 << 20));
+    push(&two.here, &renamed, &unlucky).expect_err("it was cut");
+    for is_over in [false, true] {
+        if is_over {
+            push(&two.here, &renamed, &two.to_there).expect("pushed");
+        }
+        let before = known(&renamed);
+        for late in &late {
+            let is_gone = before.iter().all(|one| one.guid != late.guid);
+            let kind = if is_gone { ErrorKind::NotFound } else { ErrorKind::DestinationModified };
+            refused(two.to_there.finish(late, HERE), kind);
+        }
+        assert_eq!(known(&renamed), before);
+        assert_eq!(two.there.get(&volume).expect("looked at"), None);
+    }
+    assert_eq!(tier(&two.there, &renamed).as_deref(), Some("new"));
 }
 
 fn an_interrupted_push_goes_on_where_it_stopped(world: &World) {

@@ -17,6 +17,10 @@ pub(super) fn cases() -> Vec<Case> {
         case(after_a_takeover_the_order_of_pushes_does_not_matter),
         case(after_a_handoff_the_order_of_pushes_does_not_matter),
         case(what_only_began_to_be_pushed_is_in_common_too),
+        case(a_replica_that_missed_pushes_is_sent_only_what_is_new_by_who_takes_over),
+        case(what_came_to_one_and_was_not_heard_of_is_in_common_too),
+        case(what_each_replica_has_is_known_from_one_owner_to_the_next),
+        case(a_replica_that_alone_has_the_newest_is_not_overwritten),
         case(who_owns_no_more_keeps_no_bookmarks),
         case(an_owner_keeps_what_each_replica_has),
         case(what_came_to_one_is_known_though_another_was_pushed_to_since),
@@ -193,6 +197,90 @@ fn what_only_began_to_be_pushed_is_in_common_too(world: &World) {
     three.push_little(C, B);
     // Both that came and what it began from are remembered.
     assert_eq!(three.bookmarks_for(C), [A, B, C, C]);
+}
+
+fn a_replica_that_missed_pushes_is_sent_only_what_is_new_by_who_takes_over(world: &World) {
+    let three = three(world);
+    // C is away for a while.
+    for round in 1..4 {
+        three.write(A, round);
+        three.push_little(A, B);
+    }
+    assert_eq!((three.snapshots(B).len(), three.bookmarks_for(B)), (1, vec![C]));
+    three.nodes[B].takeover(&three.volume).expect("taken over");
+    three.write(B, 9);
+    three.push_little(B, C);
+    assert_eq!(three.snapshots(C), three.snapshots(B)[1..]);
+    // What it had is forgotten then.
+    three.nodes[A].recover(&three.volume, &*three.peers[A][B]).expect("recovered");
+    three.push_little(B, A);
+    assert_eq!(three.bookmarks_for(B), [A, B, C]);
+    assert_eq!((three.snapshots(A), three.snapshots(C)), (three.snapshots(B), three.snapshots(B)));
+}
+
+fn what_came_to_one_and_was_not_heard_of_is_in_common_too(world: &World) {
+    let three = three(world);
+    three.write(A, 1);
+    let deaf: Arc<dyn Peer> = Unlucky::new(&three.peers[A][C], Mishap::NoWord);
+    push(&three.nodes[A], &three.volume, &deaf).expect_err("it was not heard");
+    // It came to C, and B gets it, too, on the way to what is newer.
+    three.write(A, 2);
+    three.push_little(A, B);
+    three.nodes[B].takeover(&three.volume).expect("taken over");
+    three.write(B, 3);
+    three.push_little(B, C);
+}
+
+fn what_each_replica_has_is_known_from_one_owner_to_the_next(world: &World) {
+    let three = three(world);
+    three.write(A, 1);
+    three.push_little(A, B);
+    let (peer, options) = (&three.peers[A][B], PushOptions::new());
+    let handoff = three.nodes[A].handoff(&three.volume, peer, &options).expect("begun");
+    handoff.wait().expect("handed over");
+    for round in 2..4 {
+        three.write(B, round);
+        three.push_little(B, A);
+    }
+    assert_eq!(three.snapshots(A).len(), 1);
+    // C has what the owner before B pushed to it.
+    three.nodes[A].takeover(&three.volume).expect("taken over");
+    three.write(A, 9);
+    three.push_little(A, C);
+    // And nothing is kept of what everybody has left behind: C what B had when it was pushed to last, B nothing, for C had the same.
+    three.nodes[B].recover(&three.volume, &*three.peers[B][A]).expect("recovered");
+    three.push_little(A, B);
+    three.write(A, 10);
+    for to in [C, B, C] {
+        three.push_little(A, to);
+    }
+    assert_eq!((three.bookmarks_for(B), three.bookmarks_for(C)), (vec![], vec![B]));
+    assert_eq!(three.bookmarks_for(A), [A, B, C]);
+}
+
+fn a_replica_that_alone_has_the_newest_is_not_overwritten(world: &World) {
+    let three = three(world);
+    three.write(A, 1);
+    three.push_little(A, C);
+    three.nodes[B].takeover(&three.volume).expect("taken over");
+    three.write(B, 2);
+    let error = three.push(B, C).expect_err("it has what was never here");
+    assert_eq!(error.kind(), ErrorKind::BaseMissing);
+    assert!(error.help().is_some_and(|help| help.starts_with("take it over there")), "{error:?}");
+    assert_eq!(read(&three.nodes[C], &three.volume, 4 * MIB, 4), [1; 4]);
+    // Either can be done.
+    let newer = three.nodes[C].takeover(&three.volume).expect("taken over");
+    assert_eq!(newer.epoch, 2);
+    let recovered = three.nodes[B].recover(&three.volume, &*three.peers[B][C]);
+    let Ok(Recovered::Superseded { set_aside: Some(aside) }) = recovered else {
+        panic!("{recovered:?}")
+    };
+    assert_eq!(read(&three.nodes[B], &aside, 4 * MIB, 4), [2; 4]);
+    three.push(C, B).expect("pushed anew");
+    three.nodes[B].takeover(&three.volume).expect("taken over");
+    assert!(three.nodes[B].destroy(&three.volume).expect("destroyed"));
+    three.push(C, B).expect("pushed anew");
+    assert_eq!(three.content(B), three.content(C));
 }
 
 fn who_owns_no_more_keeps_no_bookmarks(world: &World) {

@@ -245,6 +245,7 @@ fn properties_that_are_not_the_owner_s_to_set_are_refused(world: &World) {
             owner: HERE,
             epoch: 1,
             properties,
+            others: Vec::new(),
         };
         refused(peer.finish(&incoming, HERE), ErrorKind::NotPermitted);
     }

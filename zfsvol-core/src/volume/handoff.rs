@@ -95,14 +95,15 @@ impl Node {
             let reason = format!("this node has it, and it is {}", volume.ownership.state);
             return Err(told(Error::new(ErrorKind::Invalid, TAKEOVER, reason)));
         }
-        if self.all_snapshots(&volume).map_err(told)?.is_empty() {
+        let snapshots = self.all_snapshots(&volume).map_err(told)?;
+        if snapshots.is_empty() {
             let reason = "the first push of it never came to its end";
             return Err(told(Error::new(ErrorKind::StreamTruncated, TAKEOVER, reason)));
         }
         if volume.resume_token.is_some() {
             self.zfs().abort_receive(&volume.dataset).map_err(told)?;
         }
-        self.bookmark_shared(&volume).map_err(told)?;
+        self.bookmark_shared(&volume, &snapshots).map_err(told)?;
         let ownership = Ownership {
             owner: self.id(),
             epoch: volume.ownership.epoch.saturating_add(1),
@@ -143,8 +144,9 @@ impl Node {
             if volume.origin.is_some() {
                 self.zfs().promote(&volume.dataset).map_err(told)?;
             }
-            // Of a takeover that was begun, or of a handoff from here.
-            self.forget_bookmarks(&volume.dataset).map_err(told)?;
+            // Of a takeover that was begun, or of a handoff from here. Those for the owner's other replicas are that's to take away.
+            let over = [self.id(), volume.ownership.owner];
+            self.forget_bookmarks_for(&volume.dataset, &over).map_err(told)?;
             return Ok(Recovered::Nothing);
         }
         let id = id_of(&volume);

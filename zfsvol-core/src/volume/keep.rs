@@ -2,10 +2,11 @@
 
 use uuid::Uuid;
 
+use super::peer::{Incoming, OtherBase};
 use super::snapshot::ENGINE_PREFIX;
 use super::{Node, VolumeInfo, VolumeSnapshot};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{DatasetName, SnapshotName};
+use crate::name::{BookmarkName, DatasetName, SnapshotName};
 use crate::units::{Guid, Txg};
 use crate::zfs::{Bookmark, Destroy};
 
@@ -29,9 +30,25 @@ fn tag(other: Uuid) -> String {
 }
 
 /// The names of the bookmarks of such snapshots begin so: the next push to that node begins from them where the snapshot is gone. Those with the id of the node that
-/// they are on are of what it had in common with any node when it came to own the volume.
+/// they are on are of what it had in common with any node when it came to own the volume. A replica has those of its owner for other nodes.
 fn bookmark_prefix(other: Uuid) -> String {
     format!("{ENGINE_PREFIX}push-{}", other.simple())
+}
+
+/// The node that a push to begins from such a bookmark.
+fn node_of(bookmark: &BookmarkName) -> Option<Uuid> {
+    let rest = bookmark.bookmark().strip_prefix(ENGINE_PREFIX)?.strip_prefix("push-")?;
+    let (node, _) = rest.split_once('-')?;
+    Uuid::try_parse(node).ok()
+}
+
+/// What other nodes than that one may have of a volume of `me`, as its bookmarks say.
+pub(super) fn others(bookmarks: &[Bookmark], me: Uuid, than: Uuid) -> Vec<OtherBase> {
+    let others = bookmarks.iter().filter_map(|one| {
+        let node = node_of(&one.name).filter(|node| *node != me && *node != than)?;
+        Some(OtherBase { node, guid: one.guid })
+    });
+    others.collect()
 }
 
 /// The name of one of them. No two of a node are called the same: so the next can be made before the last goes.
@@ -49,15 +66,39 @@ pub(super) enum Pushes {
 }
 
 impl Node {
-    /// Has a replica keep the snapshot with that GUID for the next push between this node and `other`, and nothing older for any push.
-    pub(super) fn keep_base(&self, volume: &VolumeInfo, base: Guid, other: Uuid) -> Result<()> {
-        let snapshots = self.all_snapshots(volume)?;
-        let kept = snapshots.iter().find(|snapshot| snapshot.guid == base).ok_or_else(|| {
-            let reason = format!("it has no snapshot of GUID {base}");
-            Error::new(ErrorKind::NotFound, KEEP, reason).with_target(volume.name.as_str())
-        })?;
+    /// Has a replica keep the snapshot that was pushed for the next push between this node and `other`, and nothing older for any push; but bookmarks of what other replicas may have,
+    /// so that this node can push to them should it come to own the volume.
+    pub(super) fn keep_base(
+        &self,
+        volume: &VolumeInfo,
+        snapshots: &[VolumeSnapshot],
+        pushed: &Incoming,
+        other: Uuid,
+    ) -> Result<()> {
+        let told = |error| told(volume, error);
+        let Some(kept) = snapshots.iter().find(|snapshot| snapshot.guid == pushed.guid) else {
+            let reason = format!("it has no snapshot of GUID {}", pushed.guid);
+            return Err(told(Error::new(ErrorKind::NotFound, KEEP, reason)));
+        };
+        let there = self.zfs().bookmarks(&volume.dataset).map_err(told)?;
+        // What this push brought is held here, and so there when the next one ends.
+        let before = snapshots.iter().take_while(|snapshot| snapshot.guid != pushed.guid);
+        let wanted: Vec<_> = before
+            .flat_map(|snapshot| {
+                let of = pushed.others.iter().filter(|one| one.guid == snapshot.guid);
+                of.map(move |one| (snapshot, one.node))
+            })
+            .collect();
+        self.add_bookmarks(volume, &there, &wanted).map_err(told)?;
         self.hold_base(volume, kept, other)?;
-        self.let_go_before(volume, &snapshots, kept, Pushes::WithAny)
+        self.let_go_before(volume, snapshots, kept, Pushes::WithAny)?;
+        let is_over = |one: &Bookmark| {
+            let name = one.name.bookmark();
+            let is_wanted = |other: &OtherBase| bookmark_name(other.node, other.guid) == name;
+            name.starts_with(&format!("{ENGINE_PREFIX}push-"))
+                && !pushed.others.iter().any(is_wanted)
+        };
+        self.forget_of(there, is_over).map_err(told)
     }
 
     /// Holds a snapshot for the next push between this node and `other`.
@@ -137,10 +178,13 @@ impl Node {
 
     /// Has a node that is about to own a volume remember what others may have of it: whoever pushed it here may have pushed it to others, of which this node does not know, and
     /// what is held for one node is let go once that was pushed to.
-    pub(super) fn bookmark_shared(&self, volume: &VolumeInfo) -> Result<()> {
+    pub(super) fn bookmark_shared(
+        &self,
+        volume: &VolumeInfo,
+        snapshots: &[VolumeSnapshot],
+    ) -> Result<()> {
         /// The newest, which a push brought, and the one that it began from; and something for what others left there.
         const SHARED_MAX: usize = 8;
-        let snapshots = self.all_snapshots(volume)?;
         let mut wanted = Vec::new();
         for (age, snapshot) in snapshots.iter().rev().enumerate() {
             let others = self.held_for(volume, snapshot)?;
@@ -158,7 +202,7 @@ impl Node {
 
     /// Makes those bookmarks that are not there, all in one transaction group. Where there can be none, in an old pool or a full one, the snapshot that is held is all
     /// there is to begin from.
-    fn add_bookmarks(
+    pub(super) fn add_bookmarks(
         &self,
         volume: &VolumeInfo,
         there: &[Bookmark],
@@ -204,12 +248,20 @@ impl Node {
         self.forget_where(dataset, |one| one.name.bookmark().starts_with(&prefix))
     }
 
+    /// The same for pushes to those nodes.
+    pub(super) fn forget_bookmarks_for(&self, dataset: &DatasetName, nodes: &[Uuid]) -> Result<()> {
+        self.forget_where(dataset, |one| node_of(&one.name).is_some_and(|it| nodes.contains(&it)))
+    }
+
     fn forget_where(
         &self,
         dataset: &DatasetName,
         is_over: impl Fn(&Bookmark) -> bool,
     ) -> Result<()> {
-        let there = self.zfs().bookmarks(dataset)?;
+        self.forget_of(self.zfs().bookmarks(dataset)?, is_over)
+    }
+
+    fn forget_of(&self, there: Vec<Bookmark>, is_over: impl Fn(&Bookmark) -> bool) -> Result<()> {
         let over: Vec<_> = there.into_iter().filter(is_over).map(|one| one.name).collect();
         if over.is_empty() { Ok(()) } else { self.zfs().destroy_bookmarks(&over) }
     }

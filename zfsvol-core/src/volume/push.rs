@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::info::Present;
 use super::job::{Control, Job, Outgoing, Phase, cancelled};
-use super::keep::{PUSH_PREFIX, Pushes, push_snapshot_name};
+use super::keep::{PUSH_PREFIX, Pushes, others, push_snapshot_name};
 use super::node::no_such_volume;
 use super::peer::{Compared, Incoming, Peer, PeerVolume, VolumeId};
 use super::snapshot::ENGINE_PREFIX;
@@ -36,6 +36,9 @@ const LEFT_OUT: [&str; 10] = [
     "reservation",
     "volsize",
 ];
+
+/// What to do about a copy that cannot be brought up to date: this node cannot know which of the two is the one to keep.
+const INSTEAD: &str = "take it over there, and go on with it if it is the newer one; if not, destroy it then, and push again";
 
 /// How to push.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +91,8 @@ impl Node {
     /// At once: no thread can be started. From [`Job::wait`]:
     /// - [`ErrorKind::NotFound`], [`ErrorKind::NotOwner`]: also when the peer says that it owns the volume, or knows of a later owner.
     /// - [`ErrorKind::Exists`]: the peer has something else of that name.
-    /// - [`ErrorKind::DestinationModified`]: the peer's copy was written to behind its back. [`ErrorKind::BaseMissing`]: the two have
-    ///   nothing in common any more. Destroy the copy there, and push again.
+    /// - [`ErrorKind::DestinationModified`]: the peer's copy was written to behind its back, or has snapshots that this node does not know.
+    ///   [`ErrorKind::BaseMissing`]: the two have nothing in common any more. Take the copy over there: it may be the newer one. If not, destroy it, and push again.
     /// - [`ErrorKind::InProgress`]: the volume is being pushed or handed over already.
     /// - [`ErrorKind::Cancelled`]; as [`Zfs::send`](crate::Zfs::send) and [`Zfs::receive`](crate::Zfs::receive).
     pub fn push(
@@ -217,7 +220,7 @@ impl Outbound {
     fn incoming(&self, snapshot: String, guid: Guid) -> Incoming {
         let Ownership { owner, epoch, .. } = self.info.ownership;
         let (volume, properties) = (self.id.clone(), self.properties.clone());
-        Incoming { volume, snapshot, guid, owner, epoch, properties }
+        Incoming { volume, snapshot, guid, owner, epoch, properties, others: Vec::new() }
     }
 }
 
@@ -408,7 +411,8 @@ impl Push<'_> {
         guid.map(Guid::new).ok_or_else(|| Error::protocol(PUSH, "the snapshot has no GUID"))
     }
 
-    /// The oldest snapshot up to the goal that the peer lacks and should have.
+    /// The oldest snapshot up to the goal that the peer lacks and should have: the volume's own, and what its other replicas may have, so that each of them has something in common with each
+    /// other.
     fn next_step(
         &self,
         volume: &VolumeInfo,
@@ -423,8 +427,10 @@ impl Push<'_> {
             Some(one) => Some((SendBase::Snapshot(snapshot_of(volume, one)?), one.createtxg)),
             None => None,
         };
+        let bookmarks = self.node.zfs().bookmarks(&volume.dataset)?;
+        let others = others(&bookmarks, self.node.id(), self.peer.node());
         // A bookmark can be of a newer one.
-        for bookmark in self.node.zfs().bookmarks(&volume.dataset)? {
+        for bookmark in bookmarks {
             let is_newer = base.as_ref().is_none_or(|(_, txg)| bookmark.createtxg > *txg);
             if has(bookmark.guid) && is_newer {
                 base = Some((SendBase::Bookmark(bookmark.name), bookmark.createtxg));
@@ -432,13 +438,15 @@ impl Push<'_> {
         }
         if base.is_none() && !theirs.is_empty() {
             let reason = "the peer's copy and the volume have no snapshot in common";
-            return Err(Error::new(ErrorKind::BaseMissing, PUSH, reason)
-                .with_help("destroy the copy there, and push again"));
+            return Err(Error::new(ErrorKind::BaseMissing, PUSH, reason).with_help(INSTEAD));
         }
         let after = base.as_ref().map(|(_, txg)| *txg);
         let wanted = ours.into_iter().find(|one| {
             let is_after = after.is_none_or(|txg| one.createtxg > txg);
-            is_after && (one.guid == goal || !one.name.starts_with(ENGINE_PREFIX))
+            let is_wanted = !one.name.starts_with(ENGINE_PREFIX)
+                || one.guid == goal
+                || others.iter().any(|other| other.guid == one.guid);
+            is_after && is_wanted
         });
         Ok(wanted.map(|snapshot| Step { snapshot, base: base.map(|(base, _)| base) }))
     }
@@ -484,9 +492,12 @@ impl Push<'_> {
             Error::new(ErrorKind::NotFound, PUSH, "the snapshot that was pushed is gone")
         })?;
         // What is held for a push has a bookmark at any time.
-        node.bookmark_base(info, base, to)?;
+        let bookmarks = node.zfs().bookmarks(&info.dataset)?;
+        node.add_bookmarks(info, &bookmarks, &[(base, to)])?;
         node.hold_base(info, base, to)?;
-        self.peer.finish(&volume.incoming(base.name.clone(), goal), node.id())?;
+        let others = others(&bookmarks, node.id(), to);
+        let pushed = Incoming { others, ..volume.incoming(base.name.clone(), goal) };
+        self.peer.finish(&pushed, node.id())?;
         node.let_go_before(info, &snapshots, base, Pushes::With(to))?;
         // The last: that there is no other says that all else was done.
         node.forget_bookmarks_before(info, base, to)
@@ -581,7 +592,11 @@ mod tests {
                     self.inner.receive(incoming, &mut all.as_slice(), control).unwrap();
                     let finished = self.finished.lock().unwrap();
                     let (before, from) = finished.as_ref().unwrap();
-                    return self.inner.finish(before, *from);
+                    let now = self.inner.look(&incoming.volume).unwrap();
+                    let error = self.inner.finish(before, *from).unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::DestinationModified);
+                    assert_eq!(self.inner.look(&incoming.volume).unwrap(), now);
+                    return Ok(());
                 }
                 None => {}
             }

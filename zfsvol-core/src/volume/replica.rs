@@ -10,7 +10,9 @@ use super::info::Present;
 use super::keep::PUSH_PREFIX;
 use super::peer::{Compared, Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
 use super::push::pushed_properties;
-use super::{Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
+use super::{
+    Control, Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeSnapshot, VolumeState,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SnapshotName;
 use crate::property::{
@@ -122,13 +124,13 @@ impl Node {
         let _alone = self.alone(RECEIVE, name, pushed.volume.id)?;
         let found = self.find(&pushed.volume)?.ok_or_else(|| missing(RECEIVE, &pushed.volume))?;
         self.check_incoming(&found, pushed).map_err(told)?;
+        let snapshots = self.all_snapshots(&found).map_err(told)?;
+        check_last(&found, &snapshots, pushed.guid).map_err(told)?;
         self.follow_name(&found, &pushed.volume).map_err(told)?;
         let properties = replica_properties(pushed).map_err(told)?;
         self.follow_properties(&pushed.volume, &properties).map_err(told)?;
         let found = self.volume(RECEIVE, name)?;
-        self.keep_base(&found, pushed.guid, from)?;
-        // Who pushes begins from bookmarks, and this node does not push it any more.
-        self.forget_bookmarks(&found.dataset)
+        self.keep_base(&found, &snapshots, pushed, from)
     }
 
     pub(super) fn replica_accept(&self, offer: &Offer) -> Result<()> {
@@ -151,8 +153,9 @@ impl Node {
         // What was written is known to the kernel's statistics once its transaction group is synced.
         self.zfs().sync_pool(&found.dataset.pool(), false).map_err(told)?;
         let found = self.volume(ACCEPT, &found.name)?;
-        self.check_newest(&found, offer.snapshot).map_err(told)?;
-        self.bookmark_shared(&found).map_err(told)?;
+        let snapshots = self.all_snapshots(&found).map_err(told)?;
+        self.check_newest(&found, &snapshots, offer.snapshot).map_err(told)?;
+        self.bookmark_shared(&found, &snapshots).map_err(told)?;
         let ownership = Ownership {
             id: known.id,
             owner: self.id(),
@@ -312,16 +315,35 @@ impl Node {
     }
 
     /// Nothing must have come since that snapshot, and nothing must be on its way.
-    fn check_newest(&self, found: &VolumeInfo, wanted: Guid) -> Result<()> {
-        let newest = self.all_snapshots(found)?.pop().filter(|snapshot| snapshot.guid == wanted);
+    fn check_newest(
+        &self,
+        found: &VolumeInfo,
+        snapshots: &[VolumeSnapshot],
+        wanted: Guid,
+    ) -> Result<()> {
+        let newest = snapshots.last().filter(|snapshot| snapshot.guid == wanted);
         if let (Some(newest), None) = (newest, &found.resume_token) {
-            if self.is_as_in(found, &newest)? {
+            if self.is_as_in(found, newest)? {
                 return Ok(());
             }
         }
         let reason = format!("it is not what the snapshot of GUID {wanted} has");
         Err(Error::new(ErrorKind::DestinationModified, ACCEPT, reason).with_help("push it again"))
     }
+}
+
+/// A push is over when what it brought last is the newest there is. Where that is gone, or another has come or begun to come since, the word is a late one: what it says of name
+/// and properties is out of date.
+fn check_last(found: &VolumeInfo, snapshots: &[VolumeSnapshot], pushed: Guid) -> Result<()> {
+    if snapshots.iter().all(|one| one.guid != pushed) {
+        let reason = format!("it has no snapshot of GUID {pushed}");
+        return Err(Error::new(ErrorKind::NotFound, RECEIVE, reason));
+    }
+    if snapshots.last().is_some_and(|one| one.guid == pushed) && found.resume_token.is_none() {
+        return Ok(());
+    }
+    let reason = format!("the snapshot of GUID {pushed} is not the last that came");
+    Err(Error::new(ErrorKind::DestinationModified, RECEIVE, reason).with_help("push it again"))
 }
 
 /// What is to be done to the properties of a copy.

@@ -47,7 +47,7 @@ fn the_page_lists_every_limit() {
         .filter_map(|line| line.strip_prefix("pub const ")?.split(':').next())
         .filter(|name| *name != "VERSIONS")
         .collect();
-    let values: [(&str, u64); 18] = [
+    let values: [(&str, u64); 19] = [
         ("PREFACE", PREFACE.len() as u64),
         ("HEADER_BYTES", frame::HEADER_BYTES as u64),
         ("HELLO_BYTES_MAX", frame::HELLO_BYTES_MAX as u64),
@@ -61,6 +61,7 @@ fn the_page_lists_every_limit() {
         ("DEPTH_MAX", frame::DEPTH_MAX as u64),
         ("PAIRS_MAX", frame::PAIRS_MAX as u64),
         ("PROPERTIES_MAX", frame::PROPERTIES_MAX as u64),
+        ("OTHERS_MAX", frame::OTHERS_MAX as u64),
         ("FAILURES_MAX", frame::FAILURES_MAX as u64),
         ("TEXT_BYTES_MAX", frame::TEXT_BYTES_MAX as u64),
         ("NAMES_MAX", frame::NAMES_MAX as u64),
@@ -141,6 +142,7 @@ fn the_example_is_what_is_sent() {
         owner: CLIENT,
         epoch: 1,
         properties: PropertySet::new().with("compression", "lz4").unwrap(),
+        others: Vec::new(),
     };
     let error = Error::new(ErrorKind::StreamDamaged, "receive the volume", "it is no stream")
         .with_target("shop:db");

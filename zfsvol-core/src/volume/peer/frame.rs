@@ -54,6 +54,9 @@ pub const PAIRS_MAX: usize = 16 << 10;
 /// Most properties of a volume that go with a push: more than any dataset has.
 pub const PROPERTIES_MAX: usize = 1024;
 
+/// Most snapshots that other replicas may have, in a Finish: two each for more replicas than a volume has.
+pub const OTHERS_MAX: usize = 1024;
+
 /// Most failures in an error. Those left out are counted.
 pub const FAILURES_MAX: usize = 512;
 

@@ -1,14 +1,17 @@
 //! What is in the bodies of frames: [`Hello`], [`Request`], and the answers, as lists and back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::frame::{
-    DATA_BYTES_MAX, DATA_BYTES_MIN, FrameKind, PROPERTIES_MAX, SILENCE_MS_MAX, SILENCE_MS_MIN,
-    TALK, VERSIONS, violation,
+    DATA_BYTES_MAX, DATA_BYTES_MIN, FrameKind, OTHERS_MAX, PROPERTIES_MAX, SILENCE_MS_MAX,
+    SILENCE_MS_MIN, TALK, VERSIONS, violation,
 };
-use super::{Action, Compared, Incoming, Offer, PeerSnapshot, PeerVolume, Settled, VolumeId};
+use super::{
+    Action, Compared, Incoming, Offer, OtherBase, PeerSnapshot, PeerVolume, Settled, VolumeId,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::{NvList, NvTypeError, Value};
 use crate::property::{PropertySet, PropertyValue};
@@ -29,6 +32,7 @@ const SNAPSHOT: &str = "snapshot";
 const GUID: &str = "guid";
 const EPOCH: &str = "epoch";
 const PROPERTIES: &str = "properties";
+const OTHERS: &str = "others";
 
 const PUSHED: &str = "pushed";
 const SAME: &str = "same";
@@ -224,6 +228,9 @@ fn encode_incoming(list: &mut NvList, incoming: &Incoming) {
     if !incoming.properties.is_empty() {
         list.insert(PROPERTIES, encode_properties(&incoming.properties));
     }
+    if !incoming.others.is_empty() {
+        list.insert(OTHERS, encode_others(&incoming.others));
+    }
 }
 
 fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
@@ -232,6 +239,11 @@ fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
         Some(_) => return Err(violation("the properties of a volume are no list")),
         None => PropertySet::new(),
     };
+    let others = match list.get(OTHERS) {
+        Some(Value::NvList(others)) => decode_others(others)?,
+        Some(_) => return Err(violation("what other replicas have is no list")),
+        None => Vec::new(),
+    };
     Ok(Incoming {
         volume,
         snapshot: list.require_str(SNAPSHOT).map_err(wrong)?.to_owned(),
@@ -239,6 +251,7 @@ fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
         owner,
         epoch: list.require_u64(EPOCH).map_err(wrong)?,
         properties,
+        others,
     })
 }
 
@@ -261,6 +274,32 @@ fn encode_properties(properties: &PropertySet) -> NvList {
         (name, value)
     });
     values.collect()
+}
+
+fn encode_others(others: &[OtherBase]) -> NvList {
+    let mut by_node = BTreeMap::<Uuid, Vec<u64>>::new();
+    for OtherBase { node, guid } in others.iter().take(OTHERS_MAX) {
+        by_node.entry(*node).or_default().push(guid.get());
+    }
+    let arrays = by_node.into_iter();
+    arrays.map(|(node, guids)| (node.to_string(), Value::Uint64Array(guids))).collect()
+}
+
+fn decode_others(list: &NvList) -> Result<Vec<OtherBase>> {
+    let mut others = Vec::new();
+    for (name, value) in list {
+        let node = name.parse::<Uuid>().ok().filter(|node| node.to_string() == name);
+        let node = node.ok_or_else(|| violation("what other replicas have is not by node"))?;
+        let Value::Uint64Array(guids) = value else {
+            return Err(violation("what another replica has is no array of GUIDs"));
+        };
+        if others.len() + guids.len() > OTHERS_MAX {
+            let reason = format!("a push tells of more than {OTHERS_MAX} that other replicas have");
+            return Err(Error::new(ErrorKind::TooLarge, TALK, reason));
+        }
+        others.extend(guids.iter().map(|guid| OtherBase { node, guid: Guid::new(*guid) }));
+    }
+    Ok(others)
 }
 
 /// Properties as a replica may have them: never where it is mounted, whether it can be written, or whose it is.

@@ -114,10 +114,14 @@ pub trait Peer: fmt::Debug + Send + Sync {
     fn abort_receive(&self, volume: &VolumeId) -> Result<()>;
 
     /// Ends a push of the node `from`: the copy gets the properties that its owner gives it, and the snapshot that both have now is kept, because the next push
-    /// begins from it; those that earlier ones began from are let go. What came after it is left alone: this may come late.
+    /// begins from it; those that earlier ones began from are let go, and leave bookmarks where [another replica](Incoming::others) may have them.
+    ///
+    /// This may come late, when the snapshot is not the newest any more, or another push has begun to bring a newer one. Then it changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound): it does not have the snapshot. As [`Self::receive`].
+    /// - [`ErrorKind::NotFound`](crate::ErrorKind::NotFound): it does not have the snapshot.
+    /// - [`ErrorKind::DestinationModified`](crate::ErrorKind::DestinationModified): another has come since.
+    /// - As [`Self::receive`].
     fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()>;
 
     /// Takes the volume over from its owner, who has stopped writing to it.
@@ -189,6 +193,17 @@ pub struct Incoming {
     pub epoch: u64,
     /// The properties set on the volume, which the replica gets too.
     pub properties: PropertySet,
+    /// What the owner's other replicas may have, when a push is over. The peer keeps bookmarks of it: should it come to own the volume, it sends them only what is new.
+    pub others: Vec<OtherBase>,
+}
+
+/// A snapshot that another replica may have, and the next push to it begins from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherBase {
+    /// The node of that replica.
+    pub node: Uuid,
+    /// The snapshot's GUID.
+    pub guid: Guid,
 }
 
 /// A volume that is handed over.

@@ -51,6 +51,7 @@ fn receive(number: u32) -> Frame {
         owner: ME,
         epoch: 1,
         properties: PropertySet::new(),
+        others: Vec::new(),
     };
     request(number, &Request::Receive(incoming))
 }
@@ -398,6 +399,7 @@ fn who_does_not_compare_is_understood_and_who_says_nonsense_is_not() {
         owner: ME,
         epoch: 1,
         properties: PropertySet::new(),
+        others: Vec::new(),
     };
     let asked = |answer: &NvList| {
         let frames = [hello(THERE), list(FrameKind::Answer, 1, answer)];
