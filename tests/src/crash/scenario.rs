@@ -56,6 +56,8 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("push_resumed_increment", increment_cut, push, Here),
     Scenario::new("push_from_bookmark", base_gone, push, Here),
     Scenario::new("push_nothing", pushed, push, Here),
+    Scenario::new("push_after_rollback", rolled_back, push, Here),
+    Scenario::new("push_resumed_after_rollback", rolled_back_and_cut, push, Here),
     Scenario::new("handoff_first", written, handoff, There),
     Scenario::new("handoff", pushed_and_written, handoff, There),
     Scenario::new("handback", handed_over, handback, Here),
@@ -121,6 +123,22 @@ fn base_gone(stage: &mut Stage) {
             eye.zfs().destroy_snapshots([&snapshot], Default::default()).expect("destroyed");
         }
     }
+}
+
+/// The owner was taken back to before what was pushed last; the other copy has that.
+fn rolled_back(stage: &mut Stage) {
+    pushed(stage);
+    // Where writes are snapshots, they are somebody's, and stay in the way.
+    if stage.kind == Kind::Disk {
+        stage.eye(Here).rollback(&volume(), "kept").expect("rolled back");
+        stage.only_what_is_here_is_owed();
+    }
+    stage.write(Here);
+}
+
+fn rolled_back_and_cut(stage: &mut Stage) {
+    rolled_back(stage);
+    cut(stage, if stage.kind == Kind::Disk { 2_000 } else { 400 });
 }
 
 fn handed_over(stage: &mut Stage) {

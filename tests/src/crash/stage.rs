@@ -327,6 +327,14 @@ impl Stage {
         self.with_owner.retain(|write| pushed.contains(write));
     }
 
+    /// From here on what the owner has not may be missing anywhere: it was taken back.
+    pub(super) fn only_what_is_here_is_owed(&mut self) {
+        let here = self.copies().into_iter().find(|copy| copy.side == Side::Here);
+        let left = here.map(|copy| copy.writes).unwrap_or_default();
+        self.with_owner.retain(|write| left.contains(write));
+        self.somewhere.retain(|write| left.contains(write));
+    }
+
     /// Everything that calls itself a volume, of both nodes.
     pub(super) fn copies(&self) -> Vec<Copy> {
         let mut copies = Vec::new();

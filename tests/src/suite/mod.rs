@@ -27,6 +27,7 @@ mod property;
 mod push;
 mod quota;
 mod receive;
+mod rollback;
 mod send;
 mod snapshot;
 mod stream;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Case> {
         takeover::cases(),
         unchanged::cases(),
         three::cases(),
+        rollback::cases(),
         wire::cases(),
         pool::cases(),
         import::cases(),

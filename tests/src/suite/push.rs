@@ -388,6 +388,7 @@ fn a_late_word_that_a_push_is_over_changes_nothing(world: &World) {
         owner: HERE,
         epoch: 1,
         properties: PropertySet::new().with("com.example:tier", "old").expect("a property"),
+        back_to: None,
         others: Vec::new(),
     });
     let late: Vec<_> = late.collect();

@@ -1,4 +1,4 @@
-//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged` and `three` do, and what only connections have: policies, frames that get lost, peers that stall.
+//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged`, `three` and `rollback` do, and what only connections have: policies, frames that get lost, peers that stall.
 
 use std::fmt::Debug;
 use std::io;
@@ -19,14 +19,15 @@ use zfsvol_core::volume::{
 };
 use zfsvol_core::{Bytes, Error, ErrorKind};
 
-use super::{push, takeover, three, unchanged};
+use super::{push, rollback, takeover, three, unchanged};
 use crate::expect::refused;
 use crate::peer::remote;
 use crate::volume::noise;
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    let everything = [push::cases(), takeover::cases(), unchanged::cases(), three::cases()];
+    let everything =
+        [push::cases(), takeover::cases(), unchanged::cases(), three::cases(), rollback::cases()];
     let everything = everything.into_iter().flatten().map(|case| case.over_connections("wire"));
     let mut cases = vec![
         case(who_may_only_look_pushes_nothing),
@@ -245,6 +246,7 @@ fn properties_that_are_not_the_owner_s_to_set_are_refused(world: &World) {
             owner: HERE,
             epoch: 1,
             properties,
+            back_to: None,
             others: Vec::new(),
         };
         refused(peer.finish(&incoming, HERE), ErrorKind::NotPermitted);

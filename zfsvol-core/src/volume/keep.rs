@@ -164,16 +164,55 @@ impl Node {
         })
     }
 
-    /// Destroys the bookmarks that pushes begin from and that are of what came after that snapshot: the volume is taken back to before it.
-    pub(super) fn forget_bookmarks_after(&self, snapshot: &SnapshotName) -> Result<()> {
-        let found = self.zfs().property(snapshot, "createtxg")?;
-        let Some(txg) = found.and_then(|one| one.value.as_number()).map(Txg::new) else {
-            return Ok(());
-        };
+    /// The bookmarks that pushes begin from and that are of what came after that transaction group. `None` where there are others of such.
+    pub(super) fn bookmarks_of_pushes_after(
+        &self,
+        volume: &VolumeInfo,
+        txg: Txg,
+    ) -> Result<Option<Vec<Bookmark>>> {
+        let mut after = self.zfs().bookmarks(&volume.dataset)?;
+        after.retain(|one| one.createtxg > txg);
         let prefix = format!("{ENGINE_PREFIX}push-");
-        self.forget_where(&snapshot.dataset(), |one| {
-            one.name.bookmark().starts_with(&prefix) && one.createtxg > txg
-        })
+        let are_ours = after.iter().all(|one| one.name.bookmark().starts_with(&prefix));
+        Ok(are_ours.then_some(after))
+    }
+
+    /// Whether a push took a snapshot, and nobody else holds it or has cloned it.
+    pub(super) fn is_for_pushes_alone(
+        &self,
+        volume: &VolumeInfo,
+        snapshot: &VolumeSnapshot,
+    ) -> Result<bool> {
+        if !snapshot.name.starts_with(PUSH_PREFIX) || !snapshot.clones.is_empty() {
+            return Ok(false);
+        }
+        let is_held = snapshot.holds > 0;
+        let holds = if is_held { self.zfs().holds(&full(volume, snapshot)?)? } else { Vec::new() };
+        Ok(holds.iter().all(|hold| hold.tag.starts_with(TAG_PREFIX)))
+    }
+
+    /// Lets go of a snapshot that is held for pushes, and says whether a push took it and nobody else needs it.
+    pub(super) fn let_go_of_pushed(
+        &self,
+        volume: &VolumeInfo,
+        snapshot: &VolumeSnapshot,
+    ) -> Result<bool> {
+        let left = self.let_go_where(volume, snapshot, |tag| tag.starts_with(TAG_PREFIX))?;
+        Ok(left == 0 && snapshot.name.starts_with(PUSH_PREFIX) && snapshot.clones.is_empty())
+    }
+
+    /// Destroys snapshots that are for pushes alone.
+    pub(super) fn destroy_pushed(
+        &self,
+        volume: &VolumeInfo,
+        snapshots: &[&VolumeSnapshot],
+    ) -> Result<()> {
+        let mut names = Vec::with_capacity(snapshots.len());
+        for snapshot in snapshots {
+            self.let_go_of_pushed(volume, snapshot)?;
+            names.push(full(volume, snapshot)?);
+        }
+        self.zfs().destroy_snapshots(&names, Destroy::Now)
     }
 
     /// Has a node that is about to own a volume remember what others may have of it: whoever pushed it here may have pushed it to others, of which this node does not know, and

@@ -34,6 +34,7 @@ mod push;
 mod replica;
 mod resize;
 pub mod retention;
+mod rollback;
 mod snapshot;
 mod written;
 

@@ -9,6 +9,7 @@ use super::job::{Control, Job, Outgoing, Phase, cancelled};
 use super::keep::{PUSH_PREFIX, Pushes, others, push_snapshot_name};
 use super::node::no_such_volume;
 use super::peer::{Compared, Incoming, Peer, PeerVolume, VolumeId};
+use super::rollback;
 use super::snapshot::ENGINE_PREFIX;
 use super::{
     Bandwidth, Node, Ownership, VolumeEvent, VolumeEventKind, VolumeInfo, VolumeName,
@@ -19,9 +20,9 @@ use crate::name::SnapshotName;
 use crate::property::{Properties, Property, PropertyInfo, PropertyScope, PropertySet, Source};
 use crate::stream::{ResumeToken, SendFlags};
 use crate::units::{Bytes, Guid, Txg};
-use crate::zfs::{SendBase, SendOptions, SendStream};
+use crate::zfs::{Bookmark, SendBase, SendOptions, SendStream};
 
-const PUSH: &str = "push the volume";
+pub(super) const PUSH: &str = "push the volume";
 
 /// Properties of a volume that a replica does not get: they are about where it is, or come with the stream.
 const LEFT_OUT: [&str; 10] = [
@@ -38,7 +39,7 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 /// What to do about a copy that cannot be brought up to date: this node cannot know which of the two is the one to keep.
-const INSTEAD: &str = "take it over there, and go on with it if it is the newer one; if not, destroy it then, and push again";
+pub(super) const INSTEAD: &str = "take it over there, and go on with it if it is the newer one; if not, destroy it then, and push again";
 
 /// How to push.
 #[derive(Clone, Debug, Default)]
@@ -150,7 +151,14 @@ pub(super) struct Push<'a> {
 /// A snapshot that the peer lacks, and what it is sent from.
 struct Step {
     snapshot: VolumeSnapshot,
-    base: Option<SendBase>,
+    base: Option<Base>,
+}
+
+/// What both have, and a stream begins from.
+struct Base {
+    from: SendBase,
+    guid: Guid,
+    createtxg: Txg,
 }
 
 /// What a step of a push did.
@@ -220,7 +228,8 @@ impl Outbound {
     fn incoming(&self, snapshot: String, guid: Guid) -> Incoming {
         let Ownership { owner, epoch, .. } = self.info.ownership;
         let (volume, properties) = (self.id.clone(), self.properties.clone());
-        Incoming { volume, snapshot, guid, owner, epoch, properties, others: Vec::new() }
+        let (back_to, others) = (None, Vec::new());
+        Incoming { volume, snapshot, guid, owner, epoch, properties, back_to, others }
     }
 }
 
@@ -312,7 +321,7 @@ impl Push<'_> {
             }
             Some(step) => {
                 course.head_for(&step.snapshot);
-                self.send(volume, &step)?;
+                self.send(volume, there, &step)?;
                 Ok(Done::Sent(Some(step.snapshot.name)))
             }
         }
@@ -360,7 +369,8 @@ impl Push<'_> {
         there: Option<&PeerVolume>,
         course: &mut Course,
     ) -> Result<Option<Option<String>>> {
-        let Some(token) = there.and_then(|there| there.resume_token.as_deref()) else {
+        let Some((there, token)) = there.and_then(|it| Some((it, it.resume_token.as_deref()?)))
+        else {
             return Ok(None);
         };
         let ours = token.parse::<ResumeToken>().ok().and_then(|token| {
@@ -372,7 +382,12 @@ impl Push<'_> {
             match self.node.zfs().send_resume(&token, Some(&volume.info.dataset)) {
                 Ok(stream) => {
                     course.head_for(&snapshot);
-                    self.transfer(volume, &snapshot, stream)?;
+                    self.transfer(
+                        volume,
+                        &snapshot,
+                        stream,
+                        token.from_guid.map(|it| (there, it)),
+                    )?;
                     return Ok(Some(Some(snapshot.name)));
                 }
                 // The snapshot or its base is gone since.
@@ -388,18 +403,17 @@ impl Push<'_> {
     /// The snapshot that the peer is to have in the end: the newest one if it has that and nothing was written since, else a new one.
     fn goal(&self, volume: &VolumeInfo, there: Option<&PeerVolume>) -> Result<Guid> {
         let newest = self.node.all_snapshots(volume)?.pop();
-        let has = |guid: Guid| {
-            there.is_some_and(|there| there.snapshots.iter().any(|one| one.guid == guid))
-        };
-        match newest {
-            Some(newest) if volume.written == Bytes::ZERO && has(newest.guid) => Ok(newest.guid),
-            // A snapshot of ours that did not get there, and nothing was written since.
-            Some(newest)
-                if volume.written == Bytes::ZERO && newest.name.starts_with(PUSH_PREFIX) =>
-            {
-                Ok(newest.guid)
-            }
-            _ => self.take_snapshot(volume),
+        let theirs = there.map(|there| there.snapshots.as_slice()).unwrap_or_default();
+        let at = |guid: Guid| theirs.iter().rposition(|one| one.guid == guid);
+        match newest.filter(|_| volume.written == Bytes::ZERO) {
+            Some(newest) => match at(newest.guid) {
+                Some(at) if at + 1 == theirs.len() => Ok(newest.guid),
+                // A snapshot of ours that did not get there, and nothing was written since.
+                None if newest.name.starts_with(PUSH_PREFIX) => Ok(newest.guid),
+                // What the peer is to have in the end must be the newest there.
+                _ => self.take_snapshot(volume),
+            },
+            None => self.take_snapshot(volume),
         }
     }
 
@@ -424,23 +438,27 @@ impl Push<'_> {
         let has = |guid: Guid| theirs.iter().any(|one| one.guid == guid);
         let common = ours.iter().rposition(|one| has(one.guid));
         let mut base = match common.and_then(|at| ours.get(at)) {
-            Some(one) => Some((SendBase::Snapshot(snapshot_of(volume, one)?), one.createtxg)),
+            Some(one) => {
+                let from = SendBase::Snapshot(snapshot_of(volume, one)?);
+                Some(Base { from, guid: one.guid, createtxg: one.createtxg })
+            }
             None => None,
         };
         let bookmarks = self.node.zfs().bookmarks(&volume.dataset)?;
         let others = others(&bookmarks, self.node.id(), self.peer.node());
         // A bookmark can be of a newer one.
         for bookmark in bookmarks {
-            let is_newer = base.as_ref().is_none_or(|(_, txg)| bookmark.createtxg > *txg);
-            if has(bookmark.guid) && is_newer {
-                base = Some((SendBase::Bookmark(bookmark.name), bookmark.createtxg));
+            let Bookmark { name, guid, createtxg, .. } = bookmark;
+            let is_newer = base.as_ref().is_none_or(|base| createtxg > base.createtxg);
+            if has(guid) && is_newer {
+                base = Some(Base { from: SendBase::Bookmark(name), guid, createtxg });
             }
         }
         if base.is_none() && !theirs.is_empty() {
             let reason = "the peer's copy and the volume have no snapshot in common";
             return Err(Error::new(ErrorKind::BaseMissing, PUSH, reason).with_help(INSTEAD));
         }
-        let after = base.as_ref().map(|(_, txg)| *txg);
+        let after = base.as_ref().map(|base| base.createtxg);
         let wanted = ours.into_iter().find(|one| {
             let is_after = after.is_none_or(|txg| one.createtxg > txg);
             let is_wanted = !one.name.starts_with(ENGINE_PREFIX)
@@ -448,20 +466,21 @@ impl Push<'_> {
                 || others.iter().any(|other| other.guid == one.guid);
             is_after && is_wanted
         });
-        Ok(wanted.map(|snapshot| Step { snapshot, base: base.map(|(base, _)| base) }))
+        Ok(wanted.map(|snapshot| Step { snapshot, base }))
     }
 
-    fn send(&self, volume: &Outbound, step: &Step) -> Result<()> {
+    fn send(&self, volume: &Outbound, there: Option<&PeerVolume>, step: &Step) -> Result<()> {
         let snapshot = snapshot_of(&volume.info, &step.snapshot)?;
         let options = match &step.base {
-            Some(base) => SendOptions::since(base.clone()),
+            Some(base) => SendOptions::since(base.from.clone()),
             None => SendOptions::full(),
         };
         let options = options.flags(self.node.send_flags(&volume.info)?);
         let estimate = self.node.zfs().send_space(&snapshot, &options, None)?;
         self.control.expect_bytes(Bytes::new(self.control.progress().bytes.get() + estimate.get()));
         let stream = self.node.zfs().send(&snapshot, &options)?;
-        self.transfer(volume, &step.snapshot, stream)
+        let base = there.zip(step.base.as_ref().map(|base| base.guid));
+        self.transfer(volume, &step.snapshot, stream, base)
     }
 
     fn transfer(
@@ -469,17 +488,28 @@ impl Push<'_> {
         volume: &Outbound,
         snapshot: &VolumeSnapshot,
         stream: SendStream,
+        base: Option<(&PeerVolume, Guid)>,
     ) -> Result<()> {
         self.control.enter(PUSH, Phase::Sending)?;
         // Once it is there, the next stream begins from it, though nobody may have heard that it came, and whoever took it may destroy it.
         self.node.bookmark_base(&volume.info, snapshot, self.peer.node())?;
-        let incoming = volume.incoming(snapshot.name.clone(), snapshot.guid);
+        let back_to = match base {
+            Some((there, guid)) => self.node.back_to(&volume.info, there, guid)?,
+            None => None,
+        };
+        let incoming =
+            Incoming { back_to, ..volume.incoming(snapshot.name.clone(), snapshot.guid) };
         let mut outgoing = Outgoing::new(stream, self.control, self.options.bandwidth.as_ref());
         let received = self.peer.receive(&incoming, &mut outgoing, self.control);
         if received.is_err() && self.control.is_cancelled() {
             return Err(cancelled(PUSH));
         }
-        received
+        received.map_err(|error| match base {
+            Some((there, guid)) if error.kind() == ErrorKind::DestinationModified => {
+                rollback::explain(error, there, guid, incoming.back_to.is_some())
+            }
+            _ => error,
+        })
     }
 
     /// Both sides keep what the next push begins from. What the last one began from goes when both have that: here not before the peer has it, and there not before it is held here

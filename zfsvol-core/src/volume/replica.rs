@@ -94,6 +94,12 @@ impl Node {
             Some(found) => {
                 self.check_incoming(found, incoming).map_err(told)?;
                 self.follow_name(found, &incoming.volume).map_err(told)?;
+                if let Some(to) = incoming.back_to {
+                    let copy = self.volume(RECEIVE, name)?;
+                    if self.takes_back(&copy, to).map_err(told)? {
+                        options = options.force();
+                    }
+                }
             }
             // Never as received ones: the first of those a dataset gets make the kernel take its local ones for received, and clear them
             // (OpenZFS 2.1 to 2.4 `module/zfs/dsl_prop.c`, dsl_prop_get_received; seen on 2.3).

@@ -1,12 +1,11 @@
-//! Snapshots of volumes: take, list, destroy, roll back to; and what a retention policy keeps.
+//! Snapshots of volumes: take, list, destroy; and what a retention policy keeps.
 
 use serde::Serialize;
 
-use super::event::VolumeEventKind::{RolledBack, SnapshotsDestroyed, Snapshotted};
+use super::event::VolumeEventKind::{SnapshotsDestroyed, Snapshotted};
 use super::retention::{Candidate, Need, Plan, Reason, Retention};
 use super::{Node, VolumeEvent, VolumeInfo, VolumeName};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::Errno;
 use crate::name::SnapshotName;
 use crate::property::{DatasetTypes, PropertySet};
 use crate::units::{Bytes, Guid, Txg};
@@ -18,7 +17,6 @@ pub(super) const ENGINE_PREFIX: &str = "zfsvol-";
 const SNAPSHOT: &str = "snapshot the volume";
 const LIST: &str = "list the snapshots of the volume";
 const DESTROY: &str = "destroy snapshots of the volume";
-const ROLLBACK: &str = "roll back the volume";
 const RETAIN: &str = "apply the retention policy to the volume";
 
 /// What [`VolumeSnapshot`] is made from.
@@ -117,32 +115,6 @@ impl Node {
             let names = snapshots.iter().map(|&one| one.to_owned()).collect();
             self.tell(&VolumeEvent::new(name, SnapshotsDestroyed(names)));
         }
-        Ok(())
-    }
-
-    /// Takes a volume back to its newest snapshot, which must be that one. What was written since is lost.
-    ///
-    /// To go back further, destroy the snapshots after it first. A copy that got them by a push has to be destroyed, and pushed anew.
-    ///
-    /// Issues `ZFS_IOC_ROLLBACK`; on disk when it returns. Bookmarks that pushes left after the snapshot are destroyed.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::NotFound`]: there is no such volume or snapshot. [`ErrorKind::NotOwner`].
-    /// - [`ErrorKind::Busy`]: there are newer snapshots, of which [`Error::busy`] says the names, or bookmarks that somebody else made of such; or it is in use.
-    pub fn rollback(&self, name: &VolumeName, snapshot: &str) -> Result<()> {
-        let told = |error: Error| error.with_operation(ROLLBACK).with_target(name.as_str());
-        let volume = self.owned(ROLLBACK, name)?;
-        let full = snapshot_name(&volume, snapshot).map_err(told)?;
-        match self.zfs().rollback_to(&full) {
-            // Not newer snapshots: bookmarks of such that are gone. Those of pushes are the node's own, and what they are of the volume will not have had.
-            Err(error) if error.errno() == Some(Errno::EEXIST) && error.busy().is_empty() => {
-                self.forget_bookmarks_after(&full).map_err(told)?;
-                self.zfs().rollback_to(&full)
-            }
-            rolled_back => rolled_back,
-        }
-        .map_err(told)?;
-        self.tell(&VolumeEvent::new(name, RolledBack(snapshot.to_owned())));
         Ok(())
     }
 

@@ -142,6 +142,7 @@ fn the_example_is_what_is_sent() {
         owner: CLIENT,
         epoch: 1,
         properties: PropertySet::new().with("compression", "lz4").unwrap(),
+        back_to: None,
         others: Vec::new(),
     };
     let error = Error::new(ErrorKind::StreamDamaged, "receive the volume", "it is no stream")

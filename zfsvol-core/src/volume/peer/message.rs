@@ -32,6 +32,7 @@ const SNAPSHOT: &str = "snapshot";
 const GUID: &str = "guid";
 const EPOCH: &str = "epoch";
 const PROPERTIES: &str = "properties";
+const BACK_TO: &str = "back_to";
 const OTHERS: &str = "others";
 
 const PUSHED: &str = "pushed";
@@ -228,6 +229,9 @@ fn encode_incoming(list: &mut NvList, incoming: &Incoming) {
     if !incoming.properties.is_empty() {
         list.insert(PROPERTIES, encode_properties(&incoming.properties));
     }
+    if let Some(guid) = incoming.back_to {
+        list.insert(BACK_TO, guid.get());
+    }
     if !incoming.others.is_empty() {
         list.insert(OTHERS, encode_others(&incoming.others));
     }
@@ -238,6 +242,11 @@ fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
         Some(Value::NvList(properties)) => decode_properties(properties)?,
         Some(_) => return Err(violation("the properties of a volume are no list")),
         None => PropertySet::new(),
+    };
+    let back_to = match list.get(BACK_TO) {
+        Some(Value::Uint64(guid)) => Some(Guid::new(*guid)),
+        Some(_) => return Err(violation("what a copy is to be taken back to is no GUID")),
+        None => None,
     };
     let others = match list.get(OTHERS) {
         Some(Value::NvList(others)) => decode_others(others)?,
@@ -251,6 +260,7 @@ fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
         owner,
         epoch: list.require_u64(EPOCH).map_err(wrong)?,
         properties,
+        back_to,
         others,
     })
 }

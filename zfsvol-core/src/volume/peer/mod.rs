@@ -100,6 +100,9 @@ pub trait Peer: fmt::Debug + Send + Sync {
 
     /// Receives a stream, from its first byte to its end. What came of one that breaks off is kept, for a token to go on from.
     ///
+    /// Where the copy is to be [taken back](Incoming::back_to), the snapshots of pushes that it has after that one go when all of the stream is there; others are not destroyed, nor is what was written behind our
+    /// back.
+    ///
     /// A long wait of its own is to be registered with [`Control::watch`], so that cancelling the job ends it.
     ///
     /// # Errors
@@ -193,6 +196,8 @@ pub struct Incoming {
     pub epoch: u64,
     /// The properties set on the volume, which the replica gets too.
     pub properties: PropertySet,
+    /// The GUID of the snapshot that the stream begins from, if the copy is to be taken back to it: the owner was, and what pushes brought since is not to be there any more.
+    pub back_to: Option<Guid>,
     /// What the owner's other replicas may have, when a push is over. The peer keeps bookmarks of it: should it come to own the volume, it sends them only what is new.
     pub others: Vec<OtherBase>,
 }

@@ -51,6 +51,7 @@ fn receive(number: u32) -> Frame {
         owner: ME,
         epoch: 1,
         properties: PropertySet::new(),
+        back_to: None,
         others: Vec::new(),
     };
     request(number, &Request::Receive(incoming))
@@ -399,6 +400,7 @@ fn who_does_not_compare_is_understood_and_who_says_nonsense_is_not() {
         owner: ME,
         epoch: 1,
         properties: PropertySet::new(),
+        back_to: None,
         others: Vec::new(),
     };
     let asked = |answer: &NvList| {
