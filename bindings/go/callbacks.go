@@ -91,7 +91,19 @@ func zfsvolGoWrite(context unsafe.Pointer, data *C.uint8_t, n C.size_t) (count C
 //export zfsvolGoClose
 func zfsvolGoClose(context unsafe.Pointer) {
 	defer func() { _ = recover() }()
-	hangUp(lent[io.ReadWriteCloser](context))
+	hangUp(lent[hooks](context).conn)
+}
+
+//export zfsvolGoFrame
+func zfsvolGoFrame(context unsafe.Pointer, frame *C.zfsvol_frame) (pass C.zfsvol_pass) {
+	defer func() {
+		if recover() != nil {
+			pass = C.ZFSVOL_PASS_CUT
+		}
+	}()
+	return C.zfsvol_pass(lent[hooks](context).watch(Frame{
+		Direction: Direction(frame.direction), Kind: uint32(frame.kind), Request: uint32(frame.request), BodyBytes: uint64(frame.body_bytes),
+	}))
 }
 
 //export zfsvolGoConnect

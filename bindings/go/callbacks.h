@@ -7,6 +7,7 @@
 int64_t zfsvolGoRead(void *context, uint8_t *buffer, size_t len);
 int64_t zfsvolGoWrite(void *context, uint8_t *data, size_t len);
 void zfsvolGoClose(void *context);
+zfsvol_pass zfsvolGoFrame(void *context, zfsvol_frame *frame);
 int32_t zfsvolGoConnect(void *context, zfsvol_transport **transport);
 bool zfsvolGoPermit(void *context, zfsvol_request *request, char *reason, size_t reason_len);
 void zfsvolGoEvent(void *context, zfsvol_nvlist *event);

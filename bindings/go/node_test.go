@@ -230,6 +230,12 @@ func TestPolicyRefuses(t *testing.T) {
 			}
 			return nil
 		}),
+		"caller": PolicyOfCaller(func(request Request) error {
+			if request.Action == ActionReceive && request.Identity == "here" {
+				return errors.New("nothing from here")
+			}
+			return nil
+		}),
 		"panic": PolicyFunc(func(request Request) error {
 			if request.Action == ActionReceive {
 				panic("at the policy")
@@ -265,6 +271,69 @@ func TestPolicyRefuses(t *testing.T) {
 	if asked.Load() == 0 {
 		t.Fatal("nobody was asked")
 	}
+}
+
+func TestFramesAreSeen(t *testing.T) {
+	for name, connect := range map[string]func() (net.Conn, net.Conn){
+		"sockets": func() (net.Conn, net.Conn) { return sockets(t) },
+		"Go":      net.Pipe,
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := nodeOf(t, one, NodeOptions{}), nodeOf(t, two, NodeOptions{})
+			var asked, answered [2]atomic.Uint64
+			count := func(frames *[2]atomic.Uint64) func(Frame) Pass {
+				return func(frame Frame) Pass {
+					frames[frame.Direction].Add(frame.BodyBytes + 1)
+					return PassGo
+				}
+			}
+			near, far := connect()
+			result := served(t, there, WatchFrames(far, count(&answered)), AllowAll())
+			peer := must(here.PeerOver(t.Context(), WatchFrames(near, count(&asked))))(t)
+			must(filled(t, here, "db", "hello").Push(t.Context(), peer, PushOptions{}))(t)
+			ok(t, peer.Close())
+			must(result())(t)
+			if asked[DirectionSent].Load() < 5 || asked[DirectionReceived].Load() == 0 || answered[DirectionSent].Load() == 0 || answered[DirectionReceived].Load() < 5 {
+				t.Fatalf("seen: %v %v", &asked, &answered)
+			}
+		})
+	}
+}
+
+func TestConnectionIsCutAtAFrame(t *testing.T) {
+	here, there := nodeOf(t, one, NodeOptions{}), nodeOf(t, two, NodeOptions{})
+	var all sync.WaitGroup
+	defer all.Wait()
+	dial := func(context.Context) (net.Conn, error) {
+		near, far := net.Pipe()
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			there.Serve(t.Context(), far, AllowAll(), ServeOptions{})
+		}()
+		return near, nil
+	}
+	for name, watch := range map[string]func(Frame) Pass{
+		"cut":   func(Frame) Pass { return PassCut },
+		"panic": func(Frame) Pass { panic("at the frame") },
+	} {
+		_, err := here.Dial(t.Context(), dial, PeerOptions{OnFrame: watch})
+		if !errors.Is(err, ErrDisconnected) {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	// The third that is sent still goes: the push finds a new connection, or says that it lost one.
+	var frames atomic.Int64
+	peer := must(here.Dial(t.Context(), dial, PeerOptions{OnFrame: func(frame Frame) Pass {
+		if frame.Direction == DirectionSent && frames.Add(1) == 3 {
+			return PassCutAfter
+		}
+		return PassGo
+	}}))(t)
+	defer peer.Close()
+	db := filled(t, here, "db", "hello")
+	_, _ = db.Push(t.Context(), peer, PushOptions{})
+	must(db.Push(t.Context(), peer, PushOptions{}))(t)
 }
 
 func TestDialedPeerIsReachedAnew(t *testing.T) {

@@ -31,6 +31,8 @@ type PeerOptions struct {
 	Deadline time.Duration
 	// How many connections there are at most, so many pushes go on at once; 0 for 8.
 	Connections int
+	// Called for frames, as by [WatchFrames]: for those of each connection one at a time; nil for nobody.
+	OnFrame func(Frame) Pass
 }
 
 // LocalPeer is a node of this process as the peer of another: for two pools of one machine, and for tests.
@@ -57,7 +59,7 @@ func (n *Node) PeerOver(ctx context.Context, conn io.ReadWriteCloser) (*Peer, er
 		return nil, err
 	}
 	defer t.free()
-	stop := context.AfterFunc(ctx, func() { hangUp(conn) })
+	stop := context.AfterFunc(ctx, func() { hangUp(t.conn) })
 	peer, err := newPeer(n, nil, func(node *C.zfsvol_node, out **C.zfsvol_peer, e *cError) cStatus {
 		return C.zfsvol_peer_over(node, t.ptr, out, e)
 	})
@@ -77,7 +79,7 @@ func (n *Node) Dial(ctx context.Context, dial func(context.Context) (net.Conn, e
 	if err := begin(ctx); err != nil {
 		return nil, err
 	}
-	d := &dialer{dial: dial, first: ctx}
+	d := &dialer{dial: dial, first: ctx, watch: options.OnFrame}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, d.giveUp)
 	peer, err := newPeer(n, d, func(node *C.zfsvol_node, out **C.zfsvol_peer, e *cError) cStatus {
@@ -150,6 +152,7 @@ type dialer struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	first  context.Context
+	watch  func(Frame) Pass
 
 	mu sync.Mutex
 	// It has answered once, or never will.
@@ -168,7 +171,7 @@ func (d *dialer) connect(out **C.zfsvol_transport) C.int32_t {
 	if err != nil {
 		return d.failed(err)
 	}
-	t, err := newTransport(conn)
+	t, err := newTransport(&watched{conn, d.watch})
 	if err != nil {
 		conn.Close()
 		return d.failed(err)
@@ -228,12 +231,25 @@ type transport struct {
 
 // newTransport makes a transport of a connection: of a socket by its descriptor, of which the library has a duplicate then, and of anything else by callbacks.
 func newTransport(conn io.ReadWriteCloser) (*transport, error) {
+	var (
+		reader  C.zfsvol_reader
+		writer  C.zfsvol_writer
+		options C.zfsvol_transport_options
+		watch   func(Frame) Pass
+	)
+	options.size = C.size_t(unsafe.Sizeof(options))
+	if w, is := conn.(*watched); is {
+		conn, watch = w.ReadWriteCloser, w.watch
+	}
 	t := &transport{conn: conn}
 	if isSocket(conn) {
 		if raw, is := descriptor(conn); is {
 			var failed error
 			err := done(func(e *cError) (status cStatus) {
-				status, failed = withDescriptor(raw, func(fd C.int32_t) cStatus { return C.zfsvol_transport_from_fds(fd, fd, nil, &t.ptr, e) })
+				status, failed = withDescriptor(raw, func(fd C.int32_t) cStatus {
+					hooks{watch: watch}.lend(&options)
+					return C.zfsvol_transport_from_fds(fd, fd, &options, &t.ptr, e)
+				})
 				if failed != nil {
 					status = C.ZFSVOL_STATUS_DISCONNECTED
 				}
@@ -242,15 +258,9 @@ func newTransport(conn io.ReadWriteCloser) (*transport, error) {
 			return t, because(err, failed)
 		}
 	}
-	var (
-		reader  C.zfsvol_reader
-		writer  C.zfsvol_writer
-		options C.zfsvol_transport_options
-	)
 	reader.context, reader.read, reader.release = lendGo(io.Reader(conn)), (*[0]byte)(C.zfsvolGoRead), (*[0]byte)(C.zfsvolGoRelease)
 	writer.context, writer.write, writer.release = lendGo(io.Writer(conn)), (*[0]byte)(C.zfsvolGoWrite), (*[0]byte)(C.zfsvolGoRelease)
-	options.size = C.size_t(unsafe.Sizeof(options))
-	options.context, options.close, options.release = lendGo(conn), (*[0]byte)(C.zfsvolGoClose), (*[0]byte)(C.zfsvolGoRelease)
+	hooks{conn, watch}.lend(&options)
 	err := done(func(e *cError) cStatus {
 		return C.zfsvol_transport_from_callbacks(&reader, &writer, &options, &t.ptr, e)
 	})

@@ -85,11 +85,17 @@ func KnownNodes(nodes []KnownNode, then Policy) Policy {
 
 // PolicyFunc asks a function, before anything is done: nil lets it be done, and what an error says is told to the caller. Called by several goroutines at
 // once when several connections are served. If it panics, that is a refusal.
-func PolicyFunc(permit func(Request) error) Policy {
+func PolicyFunc(permit func(Request) error) Policy { return policyOf(permit, false) }
+
+// PolicyOfCaller asks a function as [PolicyFunc], for answers that do not depend on the volume, which then is not looked up for this.
+func PolicyOfCaller(permit func(Request) error) Policy { return policyOf(permit, true) }
+
+func policyOf(permit func(Request) error, ignoresVolume bool) Policy {
 	return Policy{func(out **C.zfsvol_policy, e *cError) cStatus {
 		var o C.zfsvol_policy_options
 		o.size = C.size_t(unsafe.Sizeof(o))
 		o.permit = (*[0]byte)(C.zfsvolGoPermit)
+		o.ignores_volume = C.bool(ignoresVolume)
 		o.context = lendGo(permit)
 		o.release = (*[0]byte)(C.zfsvolGoRelease)
 		return C.zfsvol_policy_from_callbacks(&o, out, e)
