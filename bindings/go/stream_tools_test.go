@@ -384,7 +384,7 @@ func TestContextEndsWhatMakesStreamsOfStreams(t *testing.T) {
 		return JoinStreams(ctx, io.Discard, "tank/a@s", nil, bytes.NewReader(stream), from)
 	})
 	run("a stream of the kernel", func(ctx context.Context) error {
-		kernel := must(written(t, must(Open("embedded:"))(t), "tank/a", 1<<20).Send(t.Context(), SendOptions{}))(t)
+		kernel := must(written(t, embedded(t), "tank/a", 1<<20).Send(t.Context(), SendOptions{}))(t)
 		defer kernel.Close()
 		defer kernel.h.close()
 		_, to := io.Pipe()

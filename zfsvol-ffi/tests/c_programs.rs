@@ -95,7 +95,12 @@ fn as_cpp() {
 
 #[test]
 fn with_the_address_sanitizer() {
-    let flags = &["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-fsanitize=address,undefined"];
+    let flags = &[
+        "-std=c99",
+        "-D_POSIX_C_SOURCE=200809L",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=undefined",
+    ];
     each("cc", flags, |binary| {
         let mut command = Command::new(binary);
         command.env("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1");

@@ -60,10 +60,7 @@ def test_library_of_another_abi_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "other.c"
     source.write_text("unsigned zfsvol_abi(void) { return 99; }\n")
     library = tmp_path / "libother.so"
-    try:
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-    except FileNotFoundError:
-        pytest.skip("there is no C compiler")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     assert "has version 99 of the ABI" in _import_with(str(library))
 
 

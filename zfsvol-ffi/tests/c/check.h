@@ -52,7 +52,7 @@ static inline zfsvol_str str(const char *text) {
 }
 
 static inline int same(zfsvol_str view, const char *text) {
-    return view.len == strlen(text) && memcmp(view.ptr, text, view.len) == 0;
+    return view.len == strlen(text) && (view.len == 0 || memcmp(view.ptr, text, view.len) == 0);
 }
 
 /* Whether `text` has `part` in it. */

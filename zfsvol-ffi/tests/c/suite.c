@@ -8,6 +8,8 @@
  */
 #include "memory.h"
 
+#include <unistd.h>
+
 #define VOLUME_BYTES (4u << 20)
 
 /* A kernel, and a dataset of the scenario's own in it. */
@@ -574,7 +576,7 @@ int main(int argc, char **argv) {
         /* Before it runs, so that one that ends the program is known. */
         printf("%s ...\n", SCENARIOS[i].name);
         fflush(stdout);
-        CHECK(snprintf(root, sizeof(root), "%s/c-%u", below, (unsigned)i) < (int)sizeof(root));
+        CHECK(snprintf(root, sizeof(root), "%s/c-%ld-%u", below, (long)getpid(), (unsigned)i) < (int)sizeof(root));
         OK(zfsvol_zfs_open(str(uri), &zfs, &error));
         file_system_of(root);
         SCENARIOS[i].run();
