@@ -540,6 +540,11 @@ typedef struct {
      * Called once, when the context is no longer needed; NULL if nothing is to be done then.
      */
     void (*release_context)(void *context);
+    /**
+     * Where its state is kept; left out, it is in memory alone. The directory is made if it is not there, and the pools only where there is no state yet. What a call has changed is durable when it
+     * is answered; mounts, loaded keys, events and temporary holds end with the process. One process has it at a time.
+     */
+    zfsvol_str directory;
 } zfsvol_embedded_options;
 
 /**
@@ -2682,6 +2687,8 @@ void zfsvol_fault_free(zfsvol_fault *fault);
 
 /**
  * Opens a kernel in this process, made to measure. A pool whose name no pool can have, or that is too small, is left out. The context is released in any case, failure included.
+ *
+ * With a directory fails with `BUSY` (another has it), `CORRUPT`, `UNSUPPORTED` (another version wrote it, or it has a pool with a feature that the release does not know), `DENIED`, `NO_SPACE`, `IO`.
  */
 zfsvol_status zfsvol_zfs_open_embedded(const zfsvol_embedded_options *options,
                                        zfsvol_zfs **zfs,
@@ -2948,6 +2955,17 @@ zfsvol_status zfsvol_key_change(const zfsvol_zfs *zfs,
                                 zfsvol_error **error);
 
 /**
+ * Reads the labels of a device or file, and gives the newest: `state` (string: `active`, `exported`, `destroyed`, `spare`, `cache`), `guid` (uint64: the device's own), `txg` (uint64), `pool` (nvlist, but for
+ * spares and cache devices: `name` (string), `guid`, `top_guid` (uint64) and, if it was not exported, `host` (nvlist: `hostid` (uint64), `hostname` (string))), `config` (nvlist: all that the label says). NULL when there is none, or only of a pool that was never finished.
+ * The descriptor stays the caller's, with its offset as it was. Asks no kernel.
+ *
+ * Fails with `CORRUPT` (there are labels, and none that is whole), and with what reading fails with.
+ */
+zfsvol_status zfsvol_label_read(int32_t fd,
+                                zfsvol_nvlist **label,
+                                zfsvol_error **error);
+
+/**
  * Starts a listing. Nothing fails yet: what goes wrong, `zfsvol_listing_next` tells.
  */
 zfsvol_status zfsvol_listing_open(const zfsvol_zfs *zfs,
@@ -3068,6 +3086,16 @@ zfsvol_status zfsvol_dataset_mount_path(const zfsvol_zfs *zfs,
                                         zfsvol_str name,
                                         zfsvol_nvlist **found,
                                         zfsvol_error **error);
+
+/**
+ * What the name of a dataset, snapshot or bookmark consists of: `kind` (string: `dataset`, `snapshot`, `bookmark`), `pool`, `dataset` (string), `parent` (string, but for a pool's root), `snapshot` or `bookmark` (string: what follows `@` or `#`), `depth` (uint64:
+ * how many slashes there are). Asks no kernel: nothing of that name need be there. `parts` (NULL if it does not matter).
+ *
+ * Fails with `INVALID_NAME`, and says why the kernel would refuse it.
+ */
+zfsvol_status zfsvol_name_parse(zfsvol_str name,
+                                zfsvol_nvlist **parts,
+                                zfsvol_error **error);
 
 /**
  * Opens the node whose root is that dataset and whose UUID is `id` (a text, `8-4-4-4-12` hexadecimal digits). The root is created if it is not there; its
@@ -3799,6 +3827,16 @@ zfsvol_status zfsvol_zvol_reservation(const zfsvol_zfs *zfs,
                                       zfsvol_error **error);
 
 /**
+ * What is known of every property of datasets, or with `pool` of pools, whichever have it: by its name an nvlist with `kind` (string: `number`, `text`, `index`), `unit` (string, of a number: `bytes`, `hundredths`, `seconds`, `percent`, `one`), `words` (nvlist, of an index: by the word the
+ * kernel's number, uint64), `access` (string: `read_only`, `set_once`, `set_once_inheritable`, `settable`, `inheritable`), `types` (string array: which have it, of `filesystem`, `volume`, `snapshot`, `bookmark`, `pool`), `since` (string, where it is
+ * newer than OpenZFS 2.1: `2.2`), `visible` (boolean: whether `zfs get all` shows it), `allowed` (string: what it may be set to, in words) and, where it has one, `default` (uint64 or string) in the release that answers here. Issues nothing.
+ */
+zfsvol_status zfsvol_property_table(const zfsvol_zfs *zfs,
+                                    bool pool,
+                                    zfsvol_nvlist **table,
+                                    zfsvol_error **error);
+
+/**
  * The space and quotas of every user, group or project that has any in a file system or snapshot, by number: nvlist array `owners`, each with `kind` (string: `user`, `group`,
  * `project`), `id` (uint32), `used` (uint64) and, as far as there are, `domain` (string), `quota`, `objects`, `object_quota` (uint64). All are in memory together. Issues `ZFS_IOC_USERSPACE_MANY`.
  *
@@ -4116,6 +4154,18 @@ zfsvol_status zfsvol_replay_mismatch(const zfsvol_replay *replay,
  * Frees the object; handles of it go on being answered. Does nothing for NULL.
  */
 void zfsvol_replay_free(zfsvol_replay *replay);
+
+/**
+ * What a policy makes of snapshots, wherever they are: nothing is asked, nothing destroyed. `policy` is that of `zfsvol_volume_retain`. `snapshots` has an nvlist for each, from oldest to newest, by what it is
+ * called: `created` (int64) and, where something needs it whatever the policy says, `holds` (string array: tags), `clones` (string array: datasets), `pushes` (string array: the nodes whose next push begins from it), `foreign` (boolean: taken by somebody else).
+ * `plan`: as `retained` of `zfsvol_volume_retain`.
+ *
+ * Fails with `INVALID`.
+ */
+zfsvol_status zfsvol_retention_plan(const zfsvol_nvlist *policy,
+                                    const zfsvol_nvlist *snapshots,
+                                    zfsvol_nvlist **plan,
+                                    zfsvol_error **error);
 
 /**
  * Starts to send a snapshot, or a dataset as it is now if it is not mounted or open. Returns when the kernel has written the first of it, or refused. Issues
@@ -4856,10 +4906,10 @@ zfsvol_str zfsvol_version(void);
 void zfsvol_buffer_free(zfsvol_buffer *buffer);
 
 /**
- * Opens the kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new kernel in this process with one empty pool `tank`, which
- * needs neither root nor ZFS. Free it with `zfsvol_zfs_free`.
+ * Opens the kernel that a URI names: `zfs:` is the OpenZFS module of this machine (`zfs:/some/device` by another device node than `/dev/zfs`), `embedded:` a new kernel in this process with one empty pool `tank`, which
+ * needs neither root nor ZFS, and `embedded:/some/directory` the same with its state kept there: see `zfsvol_zfs_open_embedded`, which makes one to measure. Free it with `zfsvol_zfs_free`.
  *
- * Fails with `INVALID` for any other, `NO_MODULE` when there is no `/dev/zfs`, `UNSUPPORTED` when the module is older than 2.1, `DENIED`.
+ * Fails with `INVALID` for any other, `NO_MODULE` when there is no `/dev/zfs`, `UNSUPPORTED` when the module is older than 2.1, `DENIED`, and for a directory as `zfsvol_zfs_open_embedded`.
  */
 zfsvol_status zfsvol_zfs_open(zfsvol_str uri,
                               zfsvol_zfs **zfs,

@@ -199,28 +199,9 @@ func (v Volume) Rollback(snapshot string) error {
 	})
 }
 
-// Retention says which snapshots to keep: the last so many, and one of each of so many hours, days, weeks, months and years. One that asks for nothing keeps
-// everything.
-type Retention struct {
-	Last, Hourly, Daily, Weekly, Monthly, Yearly uint32
-	// Where days begin.
-	MinutesAheadOfUTC int16
-}
-
-// Retained says what became of snapshots.
-type Retained struct {
-	// By the snapshot's name why.
-	Kept map[string][]string
-	// Their names.
-	Destroyed []string
-}
-
-// Retain destroys the snapshots of the volume that a policy does not keep, and nothing that is needed.
+// Retain destroys the snapshots of the volume that a policy does not keep, and nothing that is needed. [PlanRetention] says beforehand which those are.
 func (v Volume) Retain(policy Retention) (*Retained, error) {
-	asked, err := encode(List{
-		"last": policy.Last, "hourly": policy.Hourly, "daily": policy.Daily, "weekly": policy.Weekly, "monthly": policy.Monthly, "yearly": policy.Yearly,
-		"minutes_ahead_of_utc": policy.MinutesAheadOfUTC,
-	})
+	asked, err := policy.encode()
 	if err != nil {
 		return nil, err
 	}
@@ -231,12 +212,7 @@ func (v Volume) Retain(policy Retention) (*Retained, error) {
 	if err != nil {
 		return nil, err
 	}
-	retained := &Retained{Kept: map[string][]string{}, Destroyed: list.texts("destroyed")}
-	kept := list.list("kept")
-	for name := range kept {
-		retained.Kept[name] = kept.texts(name)
-	}
-	return retained, nil
+	return retainedOf(list), nil
 }
 
 // Mount mounts a file system, and says where. Mounted already is no failure. Mounts are those of the mount namespace of the calling thread: see

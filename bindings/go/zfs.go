@@ -16,8 +16,8 @@ import (
 // [Snapshot] is a name and this Zfs, and nothing of its own.
 type Zfs struct{ h *handle }
 
-// Open opens the kernel that a URI names: "zfs:" is the OpenZFS module of this machine, "embedded:" a new kernel in this process with one empty pool
-// "tank", which needs neither root nor ZFS.
+// Open opens the kernel that a URI names: "zfs:" is the OpenZFS module of this machine ("zfs:/some/device" by another device node than /dev/zfs), "embedded:" a new kernel in this process with one empty pool
+// "tank", which needs neither root nor ZFS, and "embedded:/some/directory" the same with its state kept there: see [EmbeddedOptions].
 //
 // Fails with [ErrInvalid] for any other, [ErrNoModule] when there is no /dev/zfs, [ErrUnsupported] when the module is older than 2.1, [ErrDenied].
 func Open(uri string) (*Zfs, error) {
@@ -56,9 +56,15 @@ type EmbeddedOptions struct {
 	Seed   uint64
 	// What time it is, in place of the system's. Called from any goroutine, several at once. If it panics, that is the system's.
 	Clock func() time.Time
+	// Where its state is kept; with "" it is in memory alone. The directory is made if it is not there, and the pools only where there is no state yet. What a
+	// call has changed is durable when it returns; mounts, loaded keys, events and temporary holds end with the process. One process has it at a time.
+	Directory string
 }
 
 // OpenEmbedded opens a kernel in this process, made to measure. A pool whose name no pool can have, or that is too small, is left out.
+//
+// With a directory it fails with [ErrBusy] (another has it), [ErrCorrupt], [ErrUnsupported] (another version wrote it, or it has a pool with a feature that the
+// release does not know), [ErrDenied], [ErrNoSpace], [ErrIO].
 func OpenEmbedded(options EmbeddedOptions) (*Zfs, error) {
 	var (
 		a arena
@@ -70,6 +76,9 @@ func OpenEmbedded(options EmbeddedOptions) (*Zfs, error) {
 	o.unprivileged = C.bool(options.Unprivileged)
 	o.seeded = C.bool(options.Seeded)
 	o.seed = C.uint64_t(options.Seed)
+	if options.Directory != "" {
+		o.directory = a.str(options.Directory)
+	}
 	o.pools = (*C.zfsvol_embedded_pool)(a.alloc(len(options.Pools), unsafe.Sizeof(C.zfsvol_embedded_pool{})))
 	o.pool_count = C.size_t(len(options.Pools))
 	for i, pool := range options.Pools {

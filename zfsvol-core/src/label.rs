@@ -6,6 +6,7 @@
 //!
 //! This module does no I/O. What it reads may come from anywhere: it neither panics nor takes more than time and memory in proportion.
 
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::nvlist::{DecodeError, Encoding, Limits, NvList};
@@ -39,7 +40,7 @@ pub fn offsets(bytes: u64) -> Option<[u64; 4]> {
 }
 
 /// What a vdev label says: which pool the device is of, and how its top-level vdev is made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Label {
     /// What the pool was doing when the label was written.
@@ -55,7 +56,7 @@ pub struct Label {
 }
 
 /// The pool that a label names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LabelPool {
     /// Its name when it was last imported.
@@ -65,11 +66,13 @@ pub struct LabelPool {
     /// The GUID of the top-level vdev that the device is in.
     pub top_guid: Guid,
     /// The host that had it imported, if it was not exported: its hostid and name.
+    #[serde(serialize_with = "host")]
     pub host: Option<(u64, String)>,
 }
 
 /// What a pool was doing when a label was written (`pool_state_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LabelState {
     /// It was imported. It may still be.
@@ -184,6 +187,17 @@ pub(crate) fn sealed(config: &NvList, offsets: [u64; 4]) -> Option<[Vec<u8>; 4]>
         }
         written
     }))
+}
+
+/// A host by the names that it has elsewhere.
+fn host<S: Serializer>(host: &Option<(u64, String)>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Host<'a> {
+        hostid: u64,
+        hostname: &'a str,
+    }
+    let host = host.as_ref().map(|(hostid, hostname)| Host { hostid: *hostid, hostname });
+    host.serialize(serializer)
 }
 
 fn nonzero(guid: u64, name: &'static str) -> Result<Guid, LabelError> {

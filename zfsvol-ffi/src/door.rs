@@ -308,6 +308,9 @@ pub struct zfsvol_embedded_options {
     pub context: *mut c_void,
     /// Called once, when the context is no longer needed; NULL if nothing is to be done then.
     pub release_context: Option<unsafe extern "C" fn(context: *mut c_void)>,
+    /// Where its state is kept; left out, it is in memory alone. The directory is made if it is not there, and the pools only where there is no state yet. What a call has changed is durable when it
+    /// is answered; mounts, loaded keys, events and temporary holds end with the process. One process has it at a time.
+    pub directory: zfsvol_str,
 }
 
 // SAFETY: `repr(C)` with the size first; numbers, pointers and C's `bool`s, which zeros are too.
@@ -316,6 +319,8 @@ unsafe impl Growing for zfsvol_embedded_options {
 }
 
 /// Opens a kernel in this process, made to measure. A pool whose name no pool can have, or that is too small, is left out. The context is released in any case, failure included.
+///
+/// With a directory fails with `BUSY` (another has it), `CORRUPT`, `UNSUPPORTED` (another version wrote it, or it has a pool with a feature that the release does not know), `DENIED`, `NO_SPACE`, `IO`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_zfs_open_embedded(
     options: *const zfsvol_embedded_options,
@@ -349,6 +354,9 @@ pub unsafe extern "C" fn zfsvol_zfs_open_embedded(
                 UNIX_EPOCH + Duration::from_nanos(nanoseconds)
             });
         }
-        out.give(Zfs::new(builder.build()));
+        out.give(Zfs::new(match caller.optional_path(given.directory)? {
+            Some(directory) => builder.open(directory)?,
+            None => builder.build(),
+        }));
     })
 }

@@ -1,10 +1,14 @@
 //! Properties: read with their sources, set, inherited.
 
-use zfsvol_core::property::{PropertySet, ZvolSize};
+use zfsvol_core::kernel::ModuleVersion;
+use zfsvol_core::nvlist::NvList;
+use zfsvol_core::property::{
+    DatasetTypes, PropertyInfo, PropertyKind, PropertyScope, PropertySet, ZvolSize,
+};
 use zfsvol_core::{Bytes, EntityName, PoolName};
 
 use crate::answer;
-use crate::error::zfsvol_error;
+use crate::error::{Fault, zfsvol_error};
 use crate::nvlist::{properties, zfsvol_nvlist};
 use crate::status::zfsvol_status;
 use crate::view::zfsvol_str;
@@ -129,4 +133,68 @@ pub unsafe extern "C" fn zfsvol_zvol_reservation(
         let pool: PoolName = caller.name(pool)?;
         out.set(caller.get(zfs)?.zvol_reservation(&pool, zvol)?.get());
     })
+}
+
+/// What is known of every property of datasets, or with `pool` of pools, whichever have it: by its name an nvlist with `kind` (string: `number`, `text`, `index`), `unit` (string, of a number: `bytes`, `hundredths`, `seconds`, `percent`, `one`), `words` (nvlist, of an index: by the word the
+/// kernel's number, uint64), `access` (string: `read_only`, `set_once`, `set_once_inheritable`, `settable`, `inheritable`), `types` (string array: which have it, of `filesystem`, `volume`, `snapshot`, `bookmark`, `pool`), `since` (string, where it is
+/// newer than OpenZFS 2.1: `2.2`), `visible` (boolean: whether `zfs get all` shows it), `allowed` (string: what it may be set to, in words) and, where it has one, `default` (uint64 or string) in the release that answers here. Issues nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_property_table(
+    zfs: *const zfsvol_zfs,
+    pool: bool,
+    table: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(table)?;
+        let version = &caller.get(zfs)?.module().version;
+        let scope = if pool { PropertyScope::Pool } else { PropertyScope::Dataset };
+        let mut list = NvList::new();
+        for info in PropertyInfo::all(scope) {
+            list.insert(info.name, told(info, version)?);
+        }
+        out.give(list);
+    })
+}
+
+fn told(info: &PropertyInfo, version: &ModuleVersion) -> Result<NvList, Fault> {
+    let mut list = NvList::new();
+    match info.kind {
+        PropertyKind::Number(unit) => {
+            list.insert("kind", "number").insert("unit", answer::value(&unit)?);
+        }
+        PropertyKind::Index(all) => {
+            let mut words = NvList::new();
+            for (word, number) in all {
+                words.insert(*word, *number);
+            }
+            list.insert("kind", "index").insert("words", words);
+        }
+        _ => {
+            list.insert("kind", "text");
+        }
+    }
+    let types = [
+        (DatasetTypes::FILESYSTEM, "filesystem"),
+        (DatasetTypes::VOLUME, "volume"),
+        (DatasetTypes::SNAPSHOT, "snapshot"),
+        (DatasetTypes::BOOKMARK, "bookmark"),
+        (DatasetTypes::POOL, "pool"),
+    ];
+    let types: Vec<String> = types
+        .into_iter()
+        .filter(|(one, _)| info.types.contains(*one))
+        .map(|(_, word)| word.to_owned())
+        .collect();
+    list.insert("access", answer::value(&info.access)?)
+        .insert("types", types)
+        .insert("visible", info.visible)
+        .insert("allowed", info.allowed());
+    if let Some((major, minor)) = info.since {
+        list.insert("since", format!("{major}.{minor}"));
+    }
+    if let Some(value) = info.default_value(version) {
+        list.insert("default", answer::value(&value)?);
+    }
+    Ok(list)
 }

@@ -22,10 +22,10 @@ impl Object for zfsvol_zfs {
     const NAME: &'static str = "zfsvol_zfs";
 }
 
-/// Opens the kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new kernel in this process with one empty pool `tank`, which
-/// needs neither root nor ZFS. Free it with `zfsvol_zfs_free`.
+/// Opens the kernel that a URI names: `zfs:` is the OpenZFS module of this machine (`zfs:/some/device` by another device node than `/dev/zfs`), `embedded:` a new kernel in this process with one empty pool `tank`, which
+/// needs neither root nor ZFS, and `embedded:/some/directory` the same with its state kept there: see `zfsvol_zfs_open_embedded`, which makes one to measure. Free it with `zfsvol_zfs_free`.
 ///
-/// Fails with `INVALID` for any other, `NO_MODULE` when there is no `/dev/zfs`, `UNSUPPORTED` when the module is older than 2.1, `DENIED`.
+/// Fails with `INVALID` for any other, `NO_MODULE` when there is no `/dev/zfs`, `UNSUPPORTED` when the module is older than 2.1, `DENIED`, and for a directory as `zfsvol_zfs_open_embedded`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_zfs_open(
     uri: zfsvol_str,

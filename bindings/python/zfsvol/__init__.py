@@ -103,6 +103,7 @@ from .errors import (
     WrongTypeError,
 )
 from .events import Events, History
+from .facts import parse_name, plan_retention, read_label
 from .holds import Cleanup, MissingHold
 from .importable import Importable
 from .keys import Key
@@ -246,6 +247,9 @@ __all__ = [
     "lzc",
     "nvlist",
     "open",
+    "parse_name",
+    "plan_retention",
+    "read_label",
     "rebuild",
     "stream",
 ]

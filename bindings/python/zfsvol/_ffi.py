@@ -448,6 +448,7 @@ class zfsvol_embedded_options(ctypes.Structure):
         ("clock", CFUNCTYPE(c_uint64, c_void_p)),
         ("context", c_void_p),
         ("release_context", CFUNCTYPE(None, c_void_p)),
+        ("directory", zfsvol_str),
     ]
 
 
@@ -895,9 +896,11 @@ class Library:
         self.key_passphrase = function("zfsvol_key_passphrase", c_uint32, [zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.key_raw = function("zfsvol_key_raw", c_uint32, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)])
         self.key_unload = function("zfsvol_key_unload", c_uint32, [c_void_p, zfsvol_str, POINTER(c_void_p)])
+        self.label_read = function("zfsvol_label_read", c_uint32, [c_int32, POINTER(c_void_p), POINTER(c_void_p)])
         self.listing_free = function("zfsvol_listing_free", None, [c_void_p])
         self.listing_next = function("zfsvol_listing_next", c_uint32, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
         self.listing_open = function("zfsvol_listing_open", c_uint32, [c_void_p, POINTER(zfsvol_list_options), POINTER(c_void_p), POINTER(c_void_p)])
+        self.name_parse = function("zfsvol_name_parse", c_uint32, [zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.names_free = function("zfsvol_names_free", None, [c_void_p])
         self.names_next = function("zfsvol_names_next", c_uint32, [c_void_p, POINTER(zfsvol_buffer), POINTER(c_void_p)])
         self.names_open = function("zfsvol_names_open", c_uint32, [c_void_p, POINTER(zfsvol_list_options), POINTER(c_void_p), POINTER(c_void_p)])
@@ -977,6 +980,7 @@ class Library:
         self.property_list_received = function("zfsvol_property_list_received", c_uint32, [c_void_p, zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.property_revert = function("zfsvol_property_revert", c_uint32, [c_void_p, zfsvol_str, zfsvol_str, POINTER(c_void_p)])
         self.property_set = function("zfsvol_property_set", c_uint32, [c_void_p, zfsvol_str, c_void_p, POINTER(c_void_p)])
+        self.property_table = function("zfsvol_property_table", c_uint32, [c_void_p, c_bool, POINTER(c_void_p), POINTER(c_void_p)])
         self.quota_get = function("zfsvol_quota_get", c_uint32, [c_void_p, zfsvol_str, c_uint32, c_uint32, POINTER(c_void_p), POINTER(c_void_p)])
         self.quota_list = function("zfsvol_quota_list", c_uint32, [c_void_p, zfsvol_str, c_uint32, POINTER(c_void_p), POINTER(c_void_p)])
         self.quota_set = function("zfsvol_quota_set", c_uint32, [c_void_p, zfsvol_str, POINTER(zfsvol_quota), c_size_t, POINTER(c_void_p)])
@@ -1005,6 +1009,7 @@ class Library:
         self.replay_mismatch = function("zfsvol_replay_mismatch", c_uint32, [c_void_p, POINTER(zfsvol_buffer), POINTER(c_void_p)])
         self.replay_open = function("zfsvol_replay_open", c_uint32, [POINTER(zfsvol_reader), c_uint32, POINTER(c_void_p), POINTER(c_void_p)])
         self.replay_zfs = function("zfsvol_replay_zfs", c_uint32, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
+        self.retention_plan = function("zfsvol_retention_plan", c_uint32, [c_void_p, c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
         self.send_bytes = function("zfsvol_send_bytes", c_uint32, [c_void_p, POINTER(c_uint64), POINTER(c_void_p)])
         self.send_cancel = function("zfsvol_send_cancel", None, [c_void_p])
         self.send_free = function("zfsvol_send_free", None, [c_void_p])

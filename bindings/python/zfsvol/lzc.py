@@ -16,6 +16,7 @@ The kernel is the OpenZFS module of this machine, opened at first use; `use` say
 
 from __future__ import annotations
 
+import enum
 import errno
 import os
 import socket
@@ -40,6 +41,44 @@ ZCP_DEFAULT_INSTRLIMIT = 10 * 1000 * 1000
 
 ZCP_DEFAULT_MEMLIMIT = 10 * 1024 * 1024
 """Bytes of memory at which a channel program is stopped."""
+
+MAXNAMELEN = 255
+"""The longest name, in bytes."""
+
+WRAPPING_KEY_LEN = 32
+"""How many bytes a wrapping key has."""
+
+
+class zfs_key_location(enum.IntEnum):
+    """Where a key is read from: OpenZFS include/sys/fs/zfs.h, `zfs_keylocation_t`."""
+
+    ZFS_KEYLOCATION_NONE = 0
+    ZFS_KEYLOCATION_PROMPT = 1
+    ZFS_KEYLOCATION_URI = 2
+
+
+class zfs_keyformat(enum.IntEnum):
+    """What a key is given as, `keyformat` of `create` and `change_key`: OpenZFS include/sys/fs/zfs.h, `zfs_keyformat_t`."""
+
+    ZFS_KEYFORMAT_NONE = 0
+    ZFS_KEYFORMAT_RAW = 1
+    ZFS_KEYFORMAT_HEX = 2
+    ZFS_KEYFORMAT_PASSPHRASE = 3
+
+
+class zio_encrypt(enum.IntEnum):
+    """How is enciphered, `encryption` of `create`: OpenZFS include/sys/zio.h, `enum zio_encrypt`."""
+
+    ZIO_CRYPT_INHERIT = 0
+    ZIO_CRYPT_ON = 1
+    ZIO_CRYPT_OFF = 2
+    ZIO_CRYPT_AES_128_CCM = 3
+    ZIO_CRYPT_AES_192_CCM = 4
+    ZIO_CRYPT_AES_256_CCM = 5
+    ZIO_CRYPT_AES_128_GCM = 6
+    ZIO_CRYPT_AES_192_GCM = 7
+    ZIO_CRYPT_AES_256_GCM = 8
+
 
 _FLAGS = {
     "embedded_data": SendFlags.EMBED,
@@ -680,6 +719,7 @@ lzc_rollback = rollback
 lzc_rollback_to = rollback_to
 lzc_exists = exists
 lzc_snapshot = snapshot
+lzc_snap = snapshot
 lzc_destroy_snaps = destroy_snaps
 lzc_snaprange_space = snaprange_space
 lzc_bookmark = bookmark
@@ -698,6 +738,7 @@ lzc_send_progress = send_progress
 lzc_send_space_resume_redacted = send_space_resume_redacted
 lzc_send_space = send_space
 lzc_receive = receive
+lzc_recv = receive
 lzc_receive_resumable = receive_resumable
 lzc_receive_with_header = receive_with_header
 lzc_receive_one = receive_one

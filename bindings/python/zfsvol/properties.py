@@ -34,6 +34,20 @@ class Properties(Area):
         """The properties that came with streams, whatever is set over them now. Issues `ZFS_IOC_OBJSET_RECVD_PROPS`."""
         return listed(lib.property_list_received, self._zfs, text(name))
 
+    def table(self, *, pool: bool = False) -> Dict[str, Dict[str, Any]]:
+        """What is known of every property of datasets, or of pools, whichever have it, by its name.
+
+        `kind` (`number`, `text`, `index`), `unit` of a number (`bytes`, `hundredths`, `seconds`, `percent`, `one`), `words` of an index with the kernel's numbers,
+        `access` (`read_only`, `set_once`, `set_once_inheritable`, `settable`, `inheritable`), `types` (which have it), `since` (where it is newer than OpenZFS 2.1),
+        `visible` (whether `zfs get all` shows it), `allowed` (in words) and, where it has one, `default` in the release that answers.
+
+            >>> import zfsvol
+            >>> with zfsvol.open("embedded:") as zfs:
+            ...     zfs.properties.table()["sync"]["allowed"]
+            "'standard', 'always' or 'disabled'"
+        """
+        return listed(lib.property_table, self._zfs, pool)
+
     def set(self, name: Name, values: Mapping[str, Any]) -> None:
         """Sets properties. Issues `ZFS_IOC_SET_PROP` once.
 

@@ -9,6 +9,7 @@ from . import _ffi, errors
 from ._call import Name, Names, answer_text, call, flag, lent, listed, listed_or_none, made, props, sized, text, texts
 from ._library import lib
 from .devices import Device
+from .facts import retention
 from .peer import Bandwidth, Peer
 from .transfer import Transfer
 
@@ -85,11 +86,8 @@ class Volume:
 
     def retain(self, **keep: int) -> Dict[str, Any]:
         """Destroys the snapshots that a policy does not keep, and nothing that is needed. It has `last`, `hourly`, `daily`, `weekly`, `monthly`, `yearly` and
-        `minutes_ahead_of_utc`; one that asks for nothing keeps everything. Returns `kept`, by the snapshot's name why, and `destroyed`."""
-        from .nvlist import Typed
-
-        policy = {name: Typed("int16" if name == "minutes_ahead_of_utc" else "uint32", value) for name, value in keep.items()}
-        return listed(lib.volume_retain, self.node, text(self.name), props(policy))
+        `minutes_ahead_of_utc`; one that asks for nothing keeps everything. Returns `kept`, by the snapshot's name why, and `destroyed`; `plan_retention` says it beforehand."""
+        return listed(lib.volume_retain, self.node, text(self.name), retention(keep))
 
     def mount(self) -> str:
         """Mounts a file system, and says where. Mounted already is no failure. Linux lets only root do this."""

@@ -252,8 +252,9 @@ class Zfs(Handle):
 
 
 def open(uri: Name = "zfs:") -> Zfs:
-    """Opens the kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new kernel in this process with one empty pool `tank`, which
-    needs neither root nor ZFS.
+    """Opens the kernel that a URI names: `zfs:` is the OpenZFS module of this machine (`zfs:/some/device` by another device node than `/dev/zfs`), `embedded:` a new
+    kernel in this process with one empty pool `tank`, which needs neither root nor ZFS, and `embedded:/some/directory` the same with its state kept there: see
+    `embedded`.
 
     Raises `InvalidError` for any other, `NoModuleError` when there is no `/dev/zfs`, `UnsupportedError` when the module is older than 2.1, `DeniedError`.
 
@@ -279,11 +280,17 @@ def embedded(
     seed: Optional[int] = None,
     unprivileged: bool = False,
     clock: Optional[Callable[[], int]] = None,
+    directory: Optional[PathName] = None,
 ) -> Zfs:
     """Opens a kernel in this process, made to measure: `pools` by their names, each of so many bytes, at least 64 MiB.
 
     With a `seed` GUIDs are the same in each run; `clock` returns the time in nanoseconds since 1970, and is called from any thread. A pool whose name no pool can
     have, or that is too small, is left out.
+
+    With a `directory` its state is kept there, and not in memory alone: it is made if it is not there, and the pools only where there is no state yet. What a call
+    has changed is durable when it returns; mounts, loaded keys, events and temporary holds end with the process. One process has it at a time. Raises `BusyError`
+    (another has it), `CorruptError`, `UnsupportedError` (another version wrote it, or it has a pool with a feature that the release does not know), `DeniedError`,
+    `NoSpaceError`, `IoError`.
 
         >>> import zfsvol
         >>> with zfsvol.embedded({"a": 1 << 30}, release=zfsvol.Release.V2_1) as zfs:
@@ -299,6 +306,7 @@ def embedded(
         seed=seed or 0,
         pools=(_ffi.zfsvol_embedded_pool * len(several))(*several),
         pool_count=len(several),
+        directory=path(directory),
     )
     if clock is not None:
         options.clock, options.context, options.release_context = _clock_function, _callbacks.keep(clock), _callbacks.release

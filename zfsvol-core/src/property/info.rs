@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bitflags::bitflags;
+use serde::Serialize;
 
 use super::PropertyValue;
 use crate::kernel::ModuleVersion;
@@ -99,7 +100,8 @@ pub enum PropertyScope {
 }
 
 /// What a number counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unit {
     /// Bytes.
@@ -127,7 +129,8 @@ pub enum PropertyKind {
 }
 
 /// Who may change a property, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PropertyAccess {
     /// Only the kernel.
     ReadOnly,

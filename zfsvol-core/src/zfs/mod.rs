@@ -46,6 +46,7 @@ mod walk;
 mod zvol;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::embedded::Embedded;
@@ -113,8 +114,9 @@ impl Zfs {
         Ok(Self::new(DevZfs::open()?))
     }
 
-    /// The kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `embedded:` a new [`Embedded`] kernel in this process, and
-    /// `embedded:/some/directory` one whose state is kept there ([`Embedded::open`]).
+    /// The kernel that a URI names: `zfs:` is the OpenZFS module of this machine, `zfs:/some/device` the same by another device node
+    /// ([`DevZfs::open_at`]), `embedded:` a new [`Embedded`] kernel in this process, and `embedded:/some/directory` one whose state is kept there
+    /// ([`Embedded::open`]).
     ///
     /// For programs that let their user choose, by an argument or the environment.
     ///
@@ -131,10 +133,13 @@ impl Zfs {
     pub fn open_uri(uri: &str) -> Result<Self> {
         match uri.split_once(':') {
             Some(("zfs", "")) => Self::open(),
+            Some(("zfs", device)) if device.starts_with('/') => {
+                Ok(Self::new(DevZfs::open_at(Path::new(device))?))
+            }
             Some(("embedded", "")) => Ok(Self::embedded()),
             Some(("embedded", directory)) => Ok(Self::new(Embedded::open(directory)?)),
             _ => {
-                let reason = "it is none of 'zfs:', 'embedded:' and 'embedded:/some/directory'";
+                let reason = "it is none of 'zfs:', 'zfs:/some/device', 'embedded:' and 'embedded:/some/directory'";
                 Err(Error::new(ErrorKind::Invalid, "open", reason).with_target(uri))
             }
         }

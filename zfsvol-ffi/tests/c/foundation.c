@@ -69,6 +69,8 @@ static void handles(void) {
     uint64_t number;
     FAILS(zfsvol_zfs_open(ZFSVOL_STR("embedded:"), NULL, &error), ZFSVOL_STATUS_NULL);
     FAILS(zfsvol_zfs_open(ZFSVOL_NONE, &clone, &error), ZFSVOL_STATUS_INVALID);
+    FAILS(zfsvol_zfs_open(ZFSVOL_STR("zfs:nowhere"), &clone, &error), ZFSVOL_STATUS_INVALID);
+    FAILS(zfsvol_zfs_open(ZFSVOL_STR("zfs:/nowhere/at/all"), &clone, &error), ZFSVOL_STATUS_NO_MODULE);
     FAILS(zfsvol_zfs_open(ZFSVOL_STR("\xff"), &clone, &error), ZFSVOL_STATUS_NOT_UTF8);
     {
         zfsvol_str lost;

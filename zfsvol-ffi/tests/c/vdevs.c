@@ -251,7 +251,59 @@ static void activities(zfsvol_zfs *zfs) {
     FAILS(zfsvol_dataset_wait_deletequeue(zfs, ZFSVOL_STR("pond/b"), NULL, &error), ZFSVOL_STATUS_NOT_FOUND);
 }
 
+/* How many of the files have a label of the exported pool; the number of one of them. */
+static size_t labelled(size_t *one) {
+    size_t at;
+    size_t count = 0;
+    for (at = 0; at < FILES; at++) {
+        zfsvol_nvlist *label = NULL;
+        zfsvol_nvlist *pool;
+        zfsvol_pair pair;
+        int fd = open(paths[at], O_RDONLY);
+        CHECK(fd >= 0 && lseek(fd, 5, SEEK_SET) == 5);
+        OK(zfsvol_label_read(fd, &label, &error));
+        CHECK(lseek(fd, 0, SEEK_CUR) == 5);
+        close(fd);
+        if (label != NULL && zfsvol_nvlist_get(label, ZFSVOL_STR("pool"), &pair) && same(text_in(label, "state"), "exported")) {
+            pool = list_in(label, "pool", 0);
+            CHECK(same(text_in(pool, "name"), "pond") && number_in(pool, "guid") != 0 && number_in(label, "txg") > 0);
+            CHECK(!zfsvol_nvlist_get(pool, ZFSVOL_STR("host"), &pair));
+            zfsvol_nvlist_free(pool);
+            pool = list_in(label, "config", 0);
+            CHECK(same(text_in(pool, "name"), "pond"));
+            zfsvol_nvlist_free(pool);
+            *one = at;
+            count++;
+        }
+        zfsvol_nvlist_free(label);
+    }
+    return count;
+}
+
+/* A label is there four times: nothing is lost with three of them. */
+static void damage(size_t which) {
+    const off_t labels[] = {0, 256 << 10, (128 << 20) - (512 << 10), (128 << 20) - (256 << 10)};
+    zfsvol_nvlist *label = NULL;
+    size_t at;
+    int fd = open(paths[which], O_RDWR);
+    CHECK(fd >= 0);
+    for (at = 0; at < 4; at++) {
+        OK(zfsvol_label_read(fd, &label, &error));
+        CHECK(label != NULL);
+        zfsvol_nvlist_free(label);
+        label = NULL;
+        CHECK(pwrite(fd, "damage", 6, labels[at] + (16 << 10) + 100) == 6);
+    }
+    FAILS(zfsvol_label_read(fd, &label, &error), ZFSVOL_STATUS_CORRUPT);
+    CHECK(ftruncate(fd, 0) == 0);
+    OK(zfsvol_label_read(fd, &label, &error));
+    CHECK(label == NULL);
+    close(fd);
+    FAILS(zfsvol_label_read(-1, &label, &error), ZFSVOL_STATUS_INVALID);
+}
+
 static void imports(zfsvol_zfs *zfs) {
+    size_t one = FILES;
     zfsvol_str here = str(folder);
     zfsvol_str nowhere = ZFSVOL_STR("/nowhere/at/all");
     zfsvol_importable *found = NULL;
@@ -260,6 +312,7 @@ static void imports(zfsvol_zfs *zfs) {
     zfsvol_buffer name = {NULL, 0};
     uint64_t bytes = 0;
     OK(zfsvol_pool_export(zfs, ZFSVOL_STR("pond"), ZFSVOL_EXPORT_CLEAN, &error));
+    CHECK(labelled(&one) > 0 && one < FILES);
     FAILS(zfsvol_importable_search(zfs, &nowhere, 1, false, &found, &error), ZFSVOL_STATUS_NOT_FOUND);
     FAILS(zfsvol_importable_search(NULL, &here, 1, false, &found, &error), ZFSVOL_STATUS_NULL);
     OK(zfsvol_importable_search(zfs, &here, 1, true, &found, &error));
@@ -291,6 +344,7 @@ static void imports(zfsvol_zfs *zfs) {
     CHECK(bytes == 1092616192);
     FAILS(zfsvol_zvol_reservation(zfs, ZFSVOL_STR("lake"), 1, 0, 0, NULL, &error), ZFSVOL_STATUS_NULL);
     OK(zfsvol_pool_destroy(zfs, ZFSVOL_STR("lake"), &error));
+    damage(one);
 }
 
 int main(void) {
