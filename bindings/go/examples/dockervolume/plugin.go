@@ -22,6 +22,9 @@ const (
 )
 
 // Plugin answers Docker's volume plugin protocol, version 1.
+//
+// Not by docker/go-plugins-helpers: that reads requests of any length, cannot be stopped, and would bring its dependencies into the module of this package,
+// which has none.
 type Plugin struct {
 	http.Handler
 	node *zfsvol.Node
