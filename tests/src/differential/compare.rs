@@ -34,10 +34,12 @@ const OF_POOLS: &[&str] = &[
     "listsnapshots",
     "multihost",
 ];
-/// Features that datasets, snapshots and bookmarks use. Not `bookmark_v2`, which the module can take for used after the last bookmark went with its dataset.
+/// Features that datasets, snapshots and bookmarks use.
 const FEATURES: &[&str] = &[
+    "bookmark_v2",
     "bookmark_written",
     "bookmarks",
+    "encryption",
     "filesystem_limits",
     "large_blocks",
     "large_dnode",

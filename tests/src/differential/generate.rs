@@ -211,7 +211,7 @@ impl Generator {
             ("snapdir", &[0, 1]),
             ("redundant_metadata", &[0, 1, 2]),
             ("special_small_blocks", &[0, 4096, 777]),
-            ("dnodesize", &[0, 1, 1024]),
+            ("dnodesize", &[0, 1, 1024, 16384]),
             ("nbmand", &[0, 1]),
             ("zoned", &[0]),
             ("aclmode", &[0, 3]),
@@ -220,7 +220,7 @@ impl Generator {
             ("casesensitivity", &[0, 1]),
             ("utf8only", &[0, 1]),
             ("normalization", &[0, 0x10]),
-            ("version", &[5, 4, 99]),
+            ("version", &[5, 4, 1, 99]),
             ("encryption", &[2, 1]),
             ("keyformat", &[1, 3]),
             ("prefetch", &[0, 2]),
@@ -492,7 +492,9 @@ impl Generator {
             true => self.snapshot_name(),
             false => self.dataset(),
         };
-        Step::Ask(ask(Ioc::SET_PROP, name).input(self.properties(3)))
+        let request = ask(Ioc::SET_PROP, name).input(self.properties(3));
+        // As if they had been received.
+        Step::Ask(if self.random.once_in(8) { request.cookie(1) } else { request })
     }
 
     fn inherit(&mut self) -> Step {
@@ -694,7 +696,7 @@ impl Generator {
 
     /// What only reads: of names that there are, and of others.
     fn look(&mut self) -> Step {
-        let request = match self.random.below(9) {
+        let request = match self.random.below(11) {
             0 => ask(Ioc::OBJSET_STATS, self.snapshot_name()),
             1 => ask(Ioc::OBJSET_RECVD_PROPS, self.snapshot_name()),
             2 => ask(Ioc::GET_HOLDS, self.snapshot_name()),
@@ -716,6 +718,22 @@ impl Generator {
                     input.insert("from", self.full_snapshot_name());
                 }
                 ask(Ioc::SEND_SPACE, self.full_snapshot_name()).input(input)
+            }
+            8 => {
+                let name = match self.random.once_in(3) {
+                    true => self.dataset(),
+                    false => self.snapshot_name(),
+                };
+                // Where the root directory of a file system can be, and what is no file.
+                let objects = [0, 1, 2, 32, 33, 34, 35, 36, 37, 64, 96, 1 << 40];
+                ask(Ioc::OBJ_TO_PATH, name).object(self.random.of(&objects))
+            }
+            9 => {
+                let name = match self.random.once_in(3) {
+                    true => self.dataset(),
+                    false => self.snapshot_name(),
+                };
+                ask(Ioc::OBJSET_ZPLPROPS, name)
             }
             _ => {
                 let name = self.random.of(&["R/a", "R/b", "R/c", "R/nosuch"]);

@@ -4,27 +4,29 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
-use zfsvol_core::kernel::{Access, Cmd, Errno, Handle, Ioc};
+use zfsvol_core::kernel::{Access, Cmd, Errno, Handle, Ioc, ObjsetStats};
 use zfsvol_core::nvlist::{NvList, Value};
 use zfsvol_core::property::{DatasetTypes, PropertySet};
 use zfsvol_core::stream::{ResumeToken, SendFlags};
 use zfsvol_core::zfs::{Destroy, Key, List, ReceiveOptions, SendBase, SendOptions};
 use zfsvol_core::{BookmarkName, DatasetName, Error, SnapshotName, Zfs};
 
-use super::step::{Receive, Request, Send, Step};
+use super::step::{Receive, Request, Send, Step, list};
 use super::stream::{self, Made};
 use crate::volume;
 
 /// Room for every answer.
 pub(super) const REPLY_BYTES: usize = 1 << 20;
-/// How long a device may take to appear where there must be one.
-const DEVICE_WAIT: Duration = Duration::from_secs(30);
+/// How long a device may take to appear where there must be one. Some never do: the module makes them in the background, and a rename can get in between.
+const DEVICE_WAIT: Duration = Duration::from_secs(3);
 /// Answered where it did not appear.
 pub(super) const NO_DEVICE: &str = "open ETIMEDOUT";
 /// Answered where a step's names are none that the library takes.
 const NO_NAME: &str = "no such name";
 /// `ZIO_CRYPT_OFF`.
 const NOT_ENCRYPTED: u64 = 2;
+/// `ZFS_KEYSTATUS_UNAVAILABLE`.
+const KEY_UNAVAILABLE: u64 = 1;
 
 /// One of the two kernels, with a pool of its own.
 #[derive(Debug)]
@@ -106,9 +108,16 @@ impl Side {
         if is_deadly_to_nothing(request) && !self.is_there(&cmd.name) {
             return "not there".into();
         }
+        if request.ioc == Ioc::PROMOTE && self.is_deadly_promotion(&cmd.name) {
+            return "a bookmark of that name is there".into();
+        }
+        if request.ioc == Ioc::OBJSET_ZPLPROPS && self.is_locked(&cmd.name) {
+            return "what is locked is told as long as it is in memory".into();
+        }
         cmd.value = self.name(&request.value).into_bytes();
         cmd.cookie = request.cookie;
         cmd.objset_type = request.objset_type;
+        cmd.obj = request.object;
         cmd.defer_destroy = request.defer;
         if let Some(input) = &request.input {
             cmd.input = Some(self.list(input).to_bytes().expect("packed"));
@@ -119,15 +128,19 @@ impl Side {
             cmd.reply_max = REPLY_BYTES;
         }
         let outcome = self.zfs.kernel().ioctl(request.ioc, &mut cmd);
-        if wants_list {
-            // What is read is compared where everything is; the numbers are each kernel's own.
+        // What is read is compared where everything is; the numbers are each kernel's own.
+        if wants_list && request.ioc != Ioc::OBJSET_ZPLPROPS {
             return format!("{outcome:?}");
         }
         let reply = match cmd.has_reply_nvlist() {
             true => NvList::from_bytes(cmd.reply()).expect("a list"),
             false => NvList::new(),
         };
-        let string = String::from_utf8_lossy(&cmd.string);
+        let string = match request.ioc {
+            Ioc::OBJ_TO_PATH if outcome.is_ok() => &cmd.value,
+            _ => &cmd.string,
+        };
+        let string = String::from_utf8_lossy(string);
         // Of several errnos the module tells any: its order is that of a hash of Lua.
         let any = request.ioc == Ioc::DESTROY_SNAPS && outcome.is_err() && reply.len() > 1;
         let outcome = if any { "one of these".to_owned() } else { format!("{outcome:?}") };
@@ -136,6 +149,30 @@ impl Side {
 
     fn is_there(&self, name: &str) -> bool {
         self.zfs.kernel().ioctl(Ioc::OBJSET_STATS, &mut Cmd::new(name)).is_ok()
+    }
+
+    /// Whether a clone would be given a bookmark of a name that it has already: the module does not look for that, and its sync thread does not survive
+    /// it (2.1 to 2.4, `dsl_dataset_promote_check`). The library looks beforehand.
+    fn is_deadly_promotion(&self, clone: &str) -> bool {
+        let Ok((stats, _)) = self.stats(clone) else { return false };
+        let Some(until) = self.number(&stats.origin, "createtxg") else { return false };
+        let of = stats.origin.split('@').next().unwrap_or_default();
+        let (theirs, ours) = (self.bookmarks(of), self.bookmarks(clone));
+        theirs.iter().any(|(name, age)| *age <= until && ours.contains_key(name))
+    }
+
+    /// The bookmarks of a dataset, and when what they are of was made.
+    fn bookmarks(&self, of: &str) -> BTreeMap<String, u64> {
+        let mut cmd = Cmd::new(of);
+        let wanted = list([("createtxg", Value::Boolean)]);
+        cmd.input = Some(wanted.to_bytes().expect("packed"));
+        cmd.reply_max = REPLY_BYTES;
+        if self.zfs.kernel().ioctl(Ioc::GET_BOOKMARKS, &mut cmd).is_err() {
+            return BTreeMap::new();
+        }
+        let found = NvList::from_bytes(cmd.reply()).expect("a list");
+        let age = |name| found.get_list(name)?.get_list("createtxg")?.get_u64("value");
+        found.iter().filter_map(|(name, _)| Some((name.to_owned(), age(name)?))).collect()
     }
 
     fn keep(&mut self, snapshot: &str, tag: &str, handle: usize) -> String {
@@ -164,21 +201,11 @@ impl Side {
 
     /// Whether a zvol has a device: where it cannot have one, nobody is to wait for it.
     fn has_device(&self, zvol: &DatasetName) -> Result<(), String> {
-        let mut cmd = Cmd::new(zvol.as_str());
-        cmd.reply_max = REPLY_BYTES;
-        let outcome = self.zfs.kernel().ioctl(Ioc::OBJSET_STATS, &mut cmd);
-        outcome.map_err(|errno| format!("{errno:?}"))?;
-        let stats = &cmd.objset_stats;
-        if stats.objset_type != zfsvol_core::kernel::ObjsetStats::ZVOL
-            || stats.inconsistent
-            || stats.redacted
-        {
+        let (stats, _) = self.stats(zvol.as_str()).map_err(|errno| format!("{errno:?}"))?;
+        if stats.objset_type != ObjsetStats::ZVOL || stats.inconsistent || stats.redacted {
             return Err("no device".into());
         }
-        let list = NvList::from_bytes(cmd.reply()).expect("a list");
-        let number = |name: &str| list.get_list(name).and_then(|pair| pair.get_u64("value"));
-        // `ZFS_KEYSTATUS_UNAVAILABLE`
-        if number("keystatus") == Some(1) { Err("locked".into()) } else { Ok(()) }
+        if self.is_locked(zvol.as_str()) { Err("locked".into()) } else { Ok(()) }
     }
 
     fn write(&self, zvol: &str, offset: u64, bytes: usize, seed: u64) -> String {
@@ -224,14 +251,25 @@ impl Side {
     }
 
     fn is_encrypted(&self, name: &str) -> bool {
+        self.number(name, "encryption").is_some_and(|suite| suite != NOT_ENCRYPTED)
+    }
+
+    fn is_locked(&self, name: &str) -> bool {
+        self.number(name, "keystatus") == Some(KEY_UNAVAILABLE)
+    }
+
+    /// A property that is a number, of what is there.
+    fn number(&self, name: &str, property: &str) -> Option<u64> {
+        let (_, list) = self.stats(name).ok()?;
+        list.get_list(property)?.get_u64("value")
+    }
+
+    fn stats(&self, name: &str) -> Result<(ObjsetStats, NvList), Errno> {
         let mut cmd = Cmd::new(name);
         cmd.reply_max = REPLY_BYTES;
-        if self.zfs.kernel().ioctl(Ioc::OBJSET_STATS, &mut cmd).is_err() {
-            return false;
-        }
+        self.zfs.kernel().ioctl(Ioc::OBJSET_STATS, &mut cmd)?;
         let list = NvList::from_bytes(cmd.reply()).expect("a list");
-        let suite = list.get_list("encryption").and_then(|pair| pair.get_u64("value"));
-        suite.is_some_and(|suite| suite != NOT_ENCRYPTED)
+        Ok((cmd.objset_stats, list))
     }
 
     fn send(&mut self, send: &Send) -> String {

@@ -66,6 +66,7 @@ pub struct Request {
     pub(super) value: String,
     pub(super) cookie: u64,
     pub(super) objset_type: u64,
+    pub(super) object: u64,
     pub(super) defer: bool,
 }
 
@@ -78,6 +79,7 @@ pub fn ask(ioc: Ioc, name: impl Into<String>) -> Request {
         value: String::new(),
         cookie: 0,
         objset_type: 0,
+        object: 0,
         defer: false,
     }
 }
@@ -108,6 +110,13 @@ impl Request {
     #[must_use]
     pub fn objset_type(mut self, number: u64) -> Self {
         self.objset_type = number;
+        self
+    }
+
+    /// With that number in `zc_obj`.
+    #[must_use]
+    pub fn object(mut self, number: u64) -> Self {
+        self.object = number;
         self
     }
 
@@ -230,6 +239,9 @@ impl fmt::Display for Request {
         }
         if self.objset_type != 0 {
             write!(f, ".objset_type({})", self.objset_type)?;
+        }
+        if self.object != 0 {
+            write!(f, ".object({})", self.object)?;
         }
         if self.defer { f.write_str(".defer()") } else { Ok(()) }
     }

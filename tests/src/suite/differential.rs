@@ -46,6 +46,18 @@ pub(super) fn cases() -> Vec<Case> {
         case(the_token_of_a_compressed_stream_says_after_which_record_it_goes_on)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(a_missing_key_above_is_said_before_a_missing_file_system)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(the_first_properties_received_take_the_place_of_local_ones)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(what_a_failed_receive_puts_back_is_not_always_what_was_there)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
+        case(a_feature_of_bookmarks_that_went_with_their_dataset_stays_in_use)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
         case(every_property_is_set_alike).needs(Need::RealModule).needs(Need::Root),
         case(every_property_is_inherited_alike).needs(Need::RealModule).needs(Need::Root),
         case(what_a_snapshot_inherits_can_change_its_head)
@@ -107,27 +119,14 @@ fn a_stream_cut_off_after_its_first_record_is_looked_at_in_the_same_order(world:
 }
 
 fn a_missing_key_above_is_said_before_a_missing_target(world: &World) {
-    let zvol = list([("volsize", Value::Uint64(8 << 20))]);
-    let zvol = list([("type", Value::Int32(3)), ("props", Value::NvList(zvol))]);
     let snapshots = list([("snaps", Value::NvList(list([("R/w@u", Value::Boolean)])))]);
-    let encrypted = [
-        ("encryption", Value::Uint64(3)),
-        ("keyformat", Value::Uint64(1)),
-        ("keylocation", Value::from("prompt")),
-    ];
-    let key = list([("wkeydata", Value::Uint8Array(vec![1; 32]))]);
-    let encrypted = list([
-        ("type", Value::Int32(2)),
-        ("props", Value::NvList(list(encrypted))),
-        ("hidden_args", Value::NvList(key)),
-    ]);
     assert_alike(
         world,
         &[
-            Step::Ask(ask(Ioc::CREATE, "R/w").input(zvol)),
+            zvol("R/w"),
             Step::Ask(ask(Ioc::SNAPSHOT, "R").input(snapshots)),
             Step::Send(Send { what: "R/w".into(), since: "R/w@u".into(), ..Send::default() }),
-            Step::Ask(ask(Ioc::CREATE, "R/e").input(encrypted)),
+            encrypted("R/e"),
             Step::Receive(Receive { to: "R/e/v@u".into(), ..Receive::default() }),
             Step::Ask(ask(Ioc::UNLOAD_KEY, "R/e").input(NvList::new())),
             Step::Receive(Receive { to: "R/e/v@u".into(), ..Receive::default() }),
@@ -143,6 +142,22 @@ fn filesystem(name: &str) -> Step {
 fn zvol(name: &str) -> Step {
     let props = list([("volsize", Value::Uint64(8 << 20))]);
     let input = list([("type", Value::Int32(3)), ("props", Value::NvList(props))]);
+    Step::Ask(ask(Ioc::CREATE, name).input(input))
+}
+
+/// A file system with a key of its own.
+fn encrypted(name: &str) -> Step {
+    let props = [
+        ("encryption", Value::Uint64(3)),
+        ("keyformat", Value::Uint64(1)),
+        ("keylocation", Value::from("prompt")),
+    ];
+    let key = list([("wkeydata", Value::Uint8Array(vec![1; 32]))]);
+    let input = list([
+        ("type", Value::Int32(2)),
+        ("props", Value::NvList(list(props))),
+        ("hidden_args", Value::NvList(key)),
+    ]);
     Step::Ask(ask(Ioc::CREATE, name).input(input))
 }
 
@@ -465,4 +480,114 @@ fn what_a_snapshot_inherits_can_change_its_head(world: &World) {
         }
     }
     assert_alike(world, &steps);
+}
+
+fn a_missing_key_above_is_said_before_a_missing_file_system(world: &World) {
+    let mut steps = vec![encrypted("R/e"), filesystem("R/e/a")];
+    for is_locked in [false, true] {
+        if is_locked {
+            steps.push(Step::Ask(ask(Ioc::UNLOAD_KEY, "R/e").input(NvList::new())));
+        }
+        for name in ["R/e", "R/e/a", "R/e/none", "R/e/none/b", "R/e@none", "R/none"] {
+            let quota = list([("userquota@3e8-", Value::Uint64Array(vec![1, 1000, 1 << 20]))]);
+            steps.extend([
+                Step::Ask(ask(Ioc::SET_PROP, name).input(quota)),
+                Step::Ask(ask(Ioc::USERSPACE_ONE, name).objset_type(1)),
+                Step::Ask(ask(Ioc::OBJ_TO_PATH, name).object(34)),
+            ]);
+        }
+    }
+    assert_alike(world, &steps);
+}
+
+/// All of them, also those that are received themselves; what is received later hides behind what is local.
+fn the_first_properties_received_take_the_place_of_local_ones(world: &World) {
+    let local = |level| list([("compression", Value::Uint64(level)), ("atime", Value::Uint64(0))]);
+    let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let receive = |to: &str, level: &str| Receive {
+        to: to.into(),
+        force: true,
+        received: vec![text("compression", level), text("quota", "10485760")],
+        ..Receive::default()
+    };
+    assert_alike(
+        world,
+        &[
+            filesystem("R/a"),
+            filesystem("R/b"),
+            Step::Ask(ask(Ioc::SET_PROP, "R/b").input(local(3))),
+            Step::SnapshotTree("R/a".into(), "s".into()),
+            Step::Send(Send { what: "R/a@s".into(), ..Send::default() }),
+            Step::Receive(receive("R/b@s", "gzip")),
+            Step::Ask(ask(Ioc::SET_PROP, "R/b").input(local(2))),
+            Step::SnapshotTree("R/a".into(), "t".into()),
+            Step::Send(Send { what: "R/a@t".into(), since: "R/a@s".into(), ..Send::default() }),
+            Step::Receive(receive("R/b@t", "lz4")),
+            Step::Receive(receive("R@s", "lz4")),
+        ],
+    );
+}
+
+/// A quota is inherited again as any property, which leaves the one that counts.
+fn what_a_failed_receive_puts_back_is_not_always_what_was_there(world: &World) {
+    let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let quota = list([("quota", Value::Uint64(64 << 20)), ("atime", Value::Uint64(0))]);
+    let all = |compression, quota: &str, atime| {
+        vec![text("compression", compression), text("quota", quota), text("atime", atime)]
+    };
+    let mut steps = vec![
+        filesystem("R/a"),
+        Step::SnapshotTree("R/a".into(), "s".into()),
+        Step::Send(Send { what: "R/a@s".into(), ..Send::default() }),
+    ];
+    let (none, one, two) = (vec![], all("gzip", "10485760", "off"), all("lz4", "20971520", "off"));
+    for (number, received, set) in
+        [(1, &none, &one), (2, &one, &none), (3, &one, &two), (4, &two, &one)]
+    {
+        for (kind, properties) in [("plain", NvList::new()), ("set", quota.clone())] {
+            let name = format!("R/{kind}{number}");
+            let receive = Receive {
+                to: format!("{name}@u"),
+                force: true,
+                received: received.clone(),
+                set: set.clone(),
+                ..Receive::default()
+            };
+            let cut = Receive { cut: (500, 400), ..receive.clone() };
+            steps.extend([
+                filesystem(&name),
+                Step::Ask(ask(Ioc::SET_PROP, name.as_str()).input(properties)),
+                Step::Receive(cut.clone()),
+                Step::Receive(Receive { received: vec![text("test:note", "came")], ..receive }),
+                Step::Receive(Receive { to: format!("{name}@v"), ..cut }),
+            ]);
+        }
+    }
+    assert_alike(world, &steps);
+}
+
+fn a_feature_of_bookmarks_that_went_with_their_dataset_stays_in_use(world: &World) {
+    let bookmark = |name: &str, of: &str| {
+        let input = list([(name, Value::from(of))]);
+        Step::Ask(ask(Ioc::BOOKMARK, "R").input(input))
+    };
+    let gone = |name: &str| {
+        let input = list([(name, Value::Boolean)]);
+        Step::Ask(ask(Ioc::DESTROY_BOOKMARKS, "R").input(input))
+    };
+    let of_a = |name: &str| Step::SnapshotTree("R/a".into(), name.into());
+    let clone = list([("origin", Value::from("R/a@s"))]);
+    let first = [filesystem("R/a"), of_a("s"), bookmark("R/a#m", "R/a@s")];
+    let with = |then: &[Step]| [&first[..], then].concat();
+    assert_alike(world, &with(&[gone("R/a#m")]));
+    assert_alike(world, &with(&[Step::DestroyTree("R/a".into())]));
+    let promoted = with(&[
+        Step::Ask(ask(Ioc::CLONE, "R/b").input(clone)),
+        Step::Ask(ask(Ioc::PROMOTE, "R/b")),
+        gone("R/b#m"),
+    ]);
+    assert_alike(world, &promoted);
+    // The old dataset has an empty list of them.
+    let again = [of_a("t"), bookmark("R/a#n", "R/a@t"), gone("R/a#n")];
+    assert_alike(world, &[&promoted[..], &again].concat());
 }

@@ -52,7 +52,7 @@ pub(super) fn create(
     for (head, name, bookmark) in checked {
         let txg = bookmark.creation_txg;
         pool.log_internal("bookmark", Some(head), format!("name={name} creation_txg={txg}"));
-        pool.head_mut(head)?.bookmarks.insert(name.into(), bookmark);
+        pool.add_bookmark(head, name.into(), bookmark)?;
     }
     Ok(())
 }
@@ -255,7 +255,7 @@ pub(super) fn destroy(
     outcome?;
     pool.begin();
     for (head, short) in found {
-        pool.head_mut(head)?.bookmarks.remove(short);
+        pool.remove_bookmark(head, short)?;
         pool.log_internal("remove bookmark", Some(head), format!("name={short}"));
     }
     Ok(())

@@ -40,11 +40,8 @@ pub(super) fn stats(state: &State, cmd: &mut Cmd) -> Result<()> {
 }
 
 fn look_up(state: &State, cmd: &mut Cmd, with_stats: bool) -> Result<()> {
-    let (pool, id) = state.hold(&cmd.name)?;
-    let dataset = pool.dataset(id)?;
-    if !pool.is_key_loaded(dataset.dir)? {
-        return Err(Errno::EACCES);
-    }
+    let pool = state.pool(&cmd.name)?;
+    let dataset = pool.dataset(pool.hold_readable(&cmd.name)?)?;
     if !dataset.content.is_filesystem() {
         return Err(Errno::EINVAL);
     }

@@ -73,7 +73,7 @@ pub(super) fn set(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     let mut errors = NvList::new();
     let source = if received { PropSource::Received } else { PropSource::Local };
     let ready = match received {
-        true => begin_received(pool, &cmd.name, &properties, false),
+        true => begin_received(pool, &cmd.name, &properties).map(drop),
         false => Ok(()),
     };
     let outcome =
@@ -85,37 +85,37 @@ pub(super) fn set(state: &mut State, cmd: &mut Cmd) -> Result<()> {
     outcome
 }
 
-/// Forgets what was received before and is not received again, and remembers that properties were received.
+/// Forgets what was received before and is not `kept`, and remembers that properties were received. Answers what it was, as the module tells it: until
+/// properties are received, the local ones are taken for it.
 ///
 /// # Errors
 /// As [`Pool::hold`].
-pub(super) fn begin_received(
-    pool: &mut Pool,
-    name: &str,
-    properties: &NvList,
-    is_new: bool,
-) -> Result<()> {
+pub(super) fn begin_received(pool: &mut Pool, name: &str, kept: &NvList) -> Result<NvList> {
     let id = pool.hold(name)?;
-    if is_new {
-        own_props_mut(pool, id)?.has_received = true;
-        return Ok(());
-    }
     let has_received = pool.has_received(id)?;
-    let own = own_props(pool, id)?;
-    let source = if has_received { PropSource::Forgotten } else { PropSource::None };
-    let mut old = NvList::new();
-    for (property, slot) in own.iter() {
+    let mut before = NvList::new();
+    for (property, slot) in own_props(pool, id)?.iter() {
         let value = if has_received { &slot.received } else { &slot.local };
-        if let (Some(value), false) = (value, properties.contains(property)) {
-            old.insert(property, to_value(value));
+        if let Some(value) = value {
+            before.insert(property, to_value(value));
         }
     }
-    if !old.is_empty() {
-        // What cannot be forgotten stays.
-        let _ = set_list(pool, name, source, &old, None);
-    }
+    let gone = before.iter().filter(|(property, _)| !kept.contains(property));
+    let gone: NvList = gone.map(|(property, value)| (property, value.clone())).collect();
+    // What cannot be forgotten stays.
+    let _ = forget_received(pool, name, &gone);
     own_props_mut(pool, id)?.has_received = true;
-    Ok(())
+    Ok(before)
+}
+
+/// `clear_received_props`.
+///
+/// # Errors
+/// As [`set_list`].
+pub(super) fn forget_received(pool: &mut Pool, name: &str, these: &NvList) -> Result<()> {
+    let has_received = pool.has_received(pool.hold(name)?)?;
+    let source = if has_received { PropSource::Forgotten } else { PropSource::None };
+    set_list(pool, name, source, these, None)
 }
 
 /// Sets a list of properties, each as far as it goes: `zfs_set_prop_nvlist`. The errno is that of the last that failed.
@@ -213,7 +213,7 @@ fn set_one(
 }
 
 /// The value itself: properties can come in the form they are told in, with their source.
-fn value_of(value: &Value) -> Result<&Value> {
+pub(super) fn value_of(value: &Value) -> Result<&Value> {
     match value {
         Value::NvList(attributes) => attributes.get("value").ok_or(Errno::EINVAL),
         value => Ok(value),
@@ -591,7 +591,7 @@ fn set_generic(
 }
 
 /// What a dataset or snapshot has of its own.
-fn own_props(pool: &Pool, id: Id) -> Result<&super::engine::Props> {
+pub(super) fn own_props(pool: &Pool, id: Id) -> Result<&super::engine::Props> {
     let dataset = pool.dataset(id)?;
     match dataset.as_snapshot() {
         Some(snapshot) => Ok(&snapshot.props),
@@ -599,7 +599,7 @@ fn own_props(pool: &Pool, id: Id) -> Result<&super::engine::Props> {
     }
 }
 
-fn own_props_mut(pool: &mut Pool, id: Id) -> Result<&mut super::engine::Props> {
+pub(super) fn own_props_mut(pool: &mut Pool, id: Id) -> Result<&mut super::engine::Props> {
     if pool.dataset(id)?.is_snapshot() {
         return Ok(&mut pool.snapshot_mut(id)?.props);
     }

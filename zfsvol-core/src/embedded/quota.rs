@@ -52,11 +52,12 @@ const ACCOUNT_BYTES: usize = DOMAIN_BYTES + 16;
 /// loaded, and so refuses all that is encrypted with `EACCES`, as long as it is not mounted; where nothing is received yet, it finds nothing
 /// (OpenZFS 2.4.4 `module/os/linux/zfs/zfs_vfsops.c`, zfsvfs_create_hold).
 pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
-    let id = pool.hold(name)?;
+    let is_held = pool.env.release >= (2, 4);
+    let id = if is_held { pool.hold(name)? } else { pool.hold_readable(name)? };
     let dataset = pool.dataset(id)?;
     let content = &dataset.content;
     let is_filesystem = if content.is_filesystem() { Ok(id) } else { Err(Errno::EINVAL) };
-    if pool.env.release >= (2, 4) {
+    if is_held {
         is_filesystem?;
         // A file system that is held is mounted.
         if pool.dir(dataset.dir)?.crypt.is_some() && dataset.long_holds == 0 {
@@ -66,9 +67,6 @@ pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
             return Err(Errno::EACCES);
         }
         return content.objset.master_node("ROOT").map(|_| id).ok_or(Errno::ENOENT);
-    }
-    if !pool.is_key_loaded(dataset.dir)? {
-        return Err(Errno::EACCES);
     }
     if dataset.inconsistent {
         return Err(Errno::EBUSY);

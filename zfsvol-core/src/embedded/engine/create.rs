@@ -147,7 +147,6 @@ impl Pool {
         dir.origin_txg = txg;
         if crypt.is_some() {
             dir.crypt = crypt;
-            self.features.activate("encryption");
         }
         self.snapshot_mut(origin)?.clones.insert(id);
         Ok(id)
@@ -263,21 +262,6 @@ impl Pool {
         }
         self.log_internal("set", Some(id), format!("{property}={value}"));
         Ok(())
-    }
-
-    /// Has the numbers that are kept beside the properties follow those, when they were put back.
-    ///
-    /// # Errors
-    /// None that can be.
-    pub(in crate::embedded) fn refresh_numbers(&mut self, id: Id) -> Result<()> {
-        let dir = self.dataset(id)?.dir;
-        let (quota, refquota) = (self.number(id, "quota")?, self.number(id, "refquota")?);
-        let reservation = super::signed(self.number(id, "reservation")?);
-        let refreservation = super::signed(self.number(id, "refreservation")?);
-        self.dir_mut(dir)?.quota = quota;
-        self.head_mut(id)?.refquota = refquota;
-        self.set_reservation(dir, reservation)?;
-        self.set_refreservation(id, refreservation)
     }
 
     /// `dsl_dir_set_reservation_sync_impl`.

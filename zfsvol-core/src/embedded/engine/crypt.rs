@@ -114,7 +114,6 @@ impl Pool {
         }
         self.keys.keep_opened(crypt.root, new.key);
         self.dir_mut(dir)?.crypt = Some(Box::new(crypt));
-        self.features.activate("encryption");
         Ok(())
     }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Id;
+use super::bookmark::Bookmark;
 use super::content::Content;
 use super::props::Props;
 use super::space::{Deadlist, Space};
 use super::transfer::Transfer;
 use crate::embedded::data::UsedFeatures;
-use crate::embedded::send::RedactionList;
 
 /// A file system or zvol as it is now, or a snapshot of it.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub(in crate::embedded) struct Head {
     pub(super) snapshots: BTreeMap<Arc<str>, Id>,
     pub(super) order: BTreeSet<Id>,
     pub(in crate::embedded) bookmarks: BTreeMap<Arc<str>, Bookmark>,
+    /// It has something to keep bookmarks in, which is empty when they all went to a clone (`ds_bookmarks_obj`).
+    pub(super) had_bookmarks: bool,
     /// 0 for none.
     pub(in crate::embedded) refquota: u64,
     /// 0 for none.
@@ -80,27 +82,6 @@ pub(in crate::embedded) struct Hold {
     pub(in crate::embedded) time: u64,
     /// It ends with a handle, and so with the process.
     pub(in crate::embedded) temporary: bool,
-}
-
-/// What remains of a snapshot: enough to send an increment from it (`zfs_bookmark_phys_t`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::embedded) struct Bookmark {
-    pub(in crate::embedded) guid: u64,
-    pub(in crate::embedded) creation_txg: u64,
-    pub(in crate::embedded) creation_time: u64,
-    pub(in crate::embedded) ivset_guid: u64,
-    /// Present where the pool has the feature `bookmark_written`.
-    pub(in crate::embedded) space: Option<BookmarkSpace>,
-    /// What a redacted stream leaves out, of a redaction bookmark.
-    pub(in crate::embedded) redaction: Option<Arc<RedactionList>>,
-}
-
-/// What is known of the space of a bookmarked snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) struct BookmarkSpace {
-    pub(in crate::embedded) referenced: Space,
-    /// What of it was freed before the next snapshot was taken.
-    pub(in crate::embedded) freed: Space,
 }
 
 impl Head {
@@ -135,19 +116,11 @@ impl Head {
     fn features(&self) -> impl Iterator<Item = &'static str> {
         let any = |is: fn(&Bookmark) -> bool| self.bookmarks.values().any(is);
         let used = [
-            ("bookmarks", any(|_| true)),
+            ("bookmarks", self.had_bookmarks),
             ("redaction_bookmarks", any(|mark| mark.redaction.is_some())),
             ("bookmark_written", any(|mark| mark.space.is_some())),
-            ("bookmark_v2", any(Bookmark::is_long)),
         ];
         used.into_iter().filter(|(_, used)| *used).map(|(name, _)| name)
-    }
-}
-
-impl Bookmark {
-    /// Whether it says more than where it is (`BOOKMARK_PHYS_SIZE_V2`).
-    fn is_long(&self) -> bool {
-        self.redaction.is_some() || self.space.is_some() || self.ivset_guid != 0
     }
 }
 

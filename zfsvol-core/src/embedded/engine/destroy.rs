@@ -224,9 +224,6 @@ impl Pool {
         self.set_reservation(dir, 0)?;
         let place = self.dir(dir)?;
         let (parent, name) = (place.parent, place.name.clone());
-        if place.crypt.is_some() {
-            self.features.release("encryption");
-        }
         if let Some(parent) = parent {
             self.dir_mut(parent)?.remove_child(&name);
             if !name.starts_with('$') {

@@ -5,6 +5,7 @@
 //! level of the tree, as in OpenZFS.
 
 mod account;
+mod bookmark;
 mod content;
 mod create;
 mod crypt;
@@ -30,14 +31,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use account::Room;
+pub(super) use bookmark::{Bookmark, BookmarkSpace};
 pub(super) use content::{Content, DefaultQuotas, Zpl};
 pub(super) use create::NewDataset;
 pub(super) use crypt::{Crypt, KeyFormat, NewCrypt, UserKey};
-pub(super) use dataset::{Bookmark, BookmarkSpace, Dataset, Hold};
+pub(super) use dataset::{Dataset, Hold};
 pub(super) use dir::Dir;
 pub(super) use lookup::{default_number, known};
 pub(super) use pool::Pool;
-pub(super) use props::{PropSource, PropValue, Props};
+pub(super) use props::{PropSource, PropValue, Props, Slot};
 pub(super) use space::{Space, signed, unsigned};
 pub(super) use transfer::{Resume, Transfer};
 

@@ -163,6 +163,9 @@ impl Pool {
         for feature in self.datasets.iter().flat_map(|(_, dataset)| dataset.features(self.root)) {
             *of_datasets.entry(feature).or_default() += 1;
         }
+        let is_encrypted = |dir: Id| self.dirs.get(dir).is_some_and(|dir| dir.crypt.is_some());
+        let encrypted = self.datasets.iter().filter(|(_, dataset)| is_encrypted(dataset.dir));
+        of_datasets.insert("encryption", encrypted.count() as u64);
         let all = self.features.iter().map(|(guid, users)| {
             let name = guid.split_once(':').map_or(guid, |(_, name)| name);
             (guid, users.saturating_add(of_datasets.get(name).copied().unwrap_or(0)))

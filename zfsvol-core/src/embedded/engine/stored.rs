@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::bookmark::{Bookmark, BookmarkSpace};
 use super::content::{Content, Zpl};
 use super::crypt::{Crypt, KeyFormat};
-use super::dataset::{Bookmark, BookmarkSpace, Dataset, Head, Hold, Role, Snapshot};
+use super::dataset::{Dataset, Head, Hold, Role, Snapshot};
 use super::dir::{Breakdown, Dir};
 use super::entries::Entries;
 use super::pool::Pool;
@@ -397,6 +398,7 @@ fn put_head(head: &Head, out: &mut Writer) {
         snapshots: _,
         order: _,
         bookmarks,
+        had_bookmarks,
         refquota,
         refreservation,
     } = head;
@@ -404,6 +406,7 @@ fn put_head(head: &Head, out: &mut Writer) {
         out.text(name);
         put_bookmark(bookmark, out);
     });
+    out.flag(*had_bookmarks);
     out.number(*refquota);
     out.signed(*refreservation);
 }
@@ -413,6 +416,7 @@ fn take_head(input: &mut Reader<'_>) -> Result<Head> {
         snapshots: BTreeMap::new(),
         order: BTreeSet::new(),
         bookmarks: input.list(|input| Ok((input.text()?.into(), take_bookmark(input)?)))?,
+        had_bookmarks: input.flag()?,
         refquota: input.number()?,
         refreservation: input.signed()?,
     })

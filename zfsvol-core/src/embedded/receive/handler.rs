@@ -127,13 +127,12 @@ fn receive_from(
     let mut target =
         shared.change(|state| begin::begin(state, &request, local.as_mut(), hidden))?;
     let received = input.get_list("props");
-    let saved = properties::before(&shared.read(), &request, &target, received);
-    let delayed =
+    let (delayed, undo) =
         properties::set(&mut shared.write(), &request, &target, received, local.as_ref(), answer);
     let outcome = stream::receive(shared, &request, &mut target, &came, stream);
     finish_or_undo(shared, &request, &target, outcome, delayed, answer).inspect_err(|_| {
         let mut state = shared.write();
-        properties::restore(&mut state, &request, saved);
+        undo.put_back(&mut state, &request, answer);
         // The error there is already says more.
         let _ = shared.commit(state);
     })

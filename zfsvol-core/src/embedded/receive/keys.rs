@@ -140,7 +140,6 @@ fn put(pool: &mut Pool, target: &Target, keys: &Keys) -> Result<()> {
     }
     let crypt = Crypt { root: dir, wrapped: keys.wrapped, format: keys.format };
     pool.dir_mut(dir)?.crypt = Some(Box::new(crypt));
-    pool.features.activate("encryption");
     let prompt = PropValue::Text("prompt".into());
     pool.dir_mut(dir)?.props.set("keylocation", PropSource::Local, Some(prompt));
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::begin::Target;
 use super::handler::{Answer, Request};
-use crate::embedded::engine::{PropSource, Props, Result, State};
+use crate::embedded::engine::{Pool, PropSource, Result, Slot, State};
+use crate::embedded::list::to_value;
 use crate::embedded::property::{self, is_user};
 use crate::nvlist::{NvList, Value};
 use crate::property::{PropertyInfo, PropertyScope};
@@ -12,6 +13,8 @@ const DELAYED: [&str; 2] = ["refquota", "keylocation"];
 
 /// `ZPROP_ERR_NOCLEAR`: what was received before could not be cleared.
 const NOT_CLEARED: u64 = 1;
+/// `ZPROP_ERR_NORESTORE`: what was there before could not be put back.
+const NOT_RESTORED: u64 = 2;
 
 /// What is still to be set.
 #[derive(Default)]
@@ -42,48 +45,46 @@ impl Delayed {
     }
 }
 
-/// The properties of a dataset that is received into, should they have to be put back.
-pub(super) struct Before {
-    props: Props,
-    /// Properties are received for the first time.
+/// What is to be put back should the receive fail. It is put back as the module does it, property by property, and so is not always what it was.
+#[derive(Default)]
+pub(super) struct Undo {
+    received: Option<Received>,
+    /// To be set again, and to be inherited again.
+    local: Option<(NvList, NvList)>,
+}
+
+struct Received {
+    /// What came, and is another value than before.
+    set: NvList,
+    before: NvList,
     is_first: bool,
 }
 
-/// Remembers them; nothing for a new dataset.
-pub(super) fn before(
-    state: &State,
-    request: &Request<'_>,
-    target: &Target,
-    received: Option<&NvList>,
-) -> Option<Before> {
-    if target.is_new {
-        return None;
-    }
-    let (pool, id) = state.hold(request.dataset).ok()?;
-    let is_first = received.is_some() && !pool.has_received(id).ok()?;
-    Some(Before { props: pool.dir_of(id).ok()?.props.clone(), is_first })
-}
-
-/// Puts properties back.
-///
-/// The first time that properties are received the module takes the local ones for received and puts those back; what was set besides stays.
-pub(super) fn restore(state: &mut State, request: &Request<'_>, before: Option<Before>) {
-    let Some(Before { mut props, is_first }) = before else { return };
-    // Nothing can be done about it where that fails.
-    let _ = (|| -> Result<()> {
-        let pool = state.pool_mut(request.dataset)?;
-        let id = pool.hold(request.dataset)?;
-        let dir = pool.dataset(id)?.dir;
-        if is_first {
-            for (name, slot) in pool.dir(dir)?.props.iter() {
-                if props.slot(name).is_none_or(|before| before.local.is_none()) {
-                    props.set(name, PropSource::Local, slot.local.clone());
+impl Undo {
+    /// Puts properties back.
+    pub(super) fn put_back(self, state: &mut State, request: &Request<'_>, answer: &mut Answer) {
+        let name = request.dataset;
+        let Ok(pool) = state.pool_mut(name) else { return };
+        let mut outcomes = Vec::new();
+        if let Some(Received { set, before, is_first }) = self.received {
+            let forgotten = property::forget_received(pool, name, &set);
+            if let (Ok(()), true, Ok(id)) = (forgotten, is_first, pool.hold(name)) {
+                if let Ok(props) = property::own_props_mut(pool, id) {
+                    props.has_received = false;
                 }
             }
+            let source = if is_first { PropSource::Local } else { PropSource::Received };
+            outcomes.extend([forgotten, property::set_list(pool, name, source, &before, None)]);
         }
-        pool.dir_mut(dir)?.props = props;
-        pool.refresh_numbers(id)
-    })();
+        if let Some((set, inherited)) = self.local {
+            for (source, list) in [(PropSource::Local, set), (PropSource::Inherited, inherited)] {
+                outcomes.push(property::set_list(pool, name, source, &list, None));
+            }
+        }
+        if outcomes.iter().any(Result::is_err) {
+            answer.error_flags |= NOT_RESTORED;
+        }
+    }
 }
 
 /// Sets what comes with the stream and what the request says, but for what has to wait; the answer has what could not be set.
@@ -94,20 +95,28 @@ pub(super) fn set(
     received: Option<&NvList>,
     local: Option<&NvList>,
     answer: &mut Answer,
-) -> Delayed {
-    let mut delayed = Delayed::default();
+) -> (Delayed, Undo) {
+    let (mut delayed, mut undo) = (Delayed::default(), Undo::default());
     let dataset = request.dataset;
-    let Ok(pool) = state.pool_mut(dataset) else { return delayed };
-    if let Some(received) = received {
-        let mut list = received.clone();
-        if property::begin_received(pool, dataset, &list, target.is_new).is_err() {
-            answer.error_flags |= NOT_CLEARED;
+    let Ok(pool) = state.pool_mut(dataset) else { return (delayed, undo) };
+    let mut list = received.cloned().unwrap_or_default();
+    if received.is_some() {
+        match begin(pool, dataset, target.is_new, &mut list) {
+            Ok(begun) => undo.received = begun,
+            Err(_) => answer.error_flags |= NOT_CLEARED,
         }
-        delayed.take(PropSource::Received, &mut list);
-        let errors = Some(&mut answer.errors);
-        let _ = property::set_list(pool, dataset, PropSource::Received, &list, errors);
     }
-    let Some(local) = local else { return delayed };
+    let is_first = undo.received.as_ref().is_some_and(|received| received.is_first);
+    if let (Some(local), false, false) = (local, target.is_new, is_first) {
+        undo.local = own_before(pool, dataset, local).ok();
+    }
+    delayed.take(PropSource::Received, &mut list);
+    if let Some(received) = &mut undo.received {
+        received.set.clone_from(&list);
+    }
+    let errors = Some(&mut answer.errors);
+    let _ = property::set_list(pool, dataset, PropSource::Received, &list, errors);
+    let Some(local) = local else { return (delayed, undo) };
     let (mut own, mut excluded) = (NvList::new(), NvList::new());
     for (name, value) in local.iter() {
         match value {
@@ -125,7 +134,53 @@ pub(super) fn set(
         let errors = Some(&mut answer.errors);
         let _ = property::set_list(pool, dataset, source, &list, errors);
     }
-    delayed
+    (delayed, undo)
+}
+
+/// Makes room for what is received. What was received with the same value before is taken out of the list (`props_reduce`). The first time all that is
+/// local goes, also what is received itself.
+fn begin(
+    pool: &mut Pool,
+    dataset: &str,
+    is_new: bool,
+    list: &mut NvList,
+) -> Result<Option<Received>> {
+    let id = pool.hold(dataset)?;
+    if is_new {
+        property::own_props_mut(pool, id)?.has_received = true;
+        return Ok(None);
+    }
+    let is_first = !pool.has_received(id)?;
+    let kept = if is_first { &NvList::new() } else { &*list };
+    let mut before = property::begin_received(pool, dataset, kept)?;
+    if !is_first {
+        let is_same = |(name, value)| before.get(name) == property::value_of(value).ok();
+        let same: Vec<String> =
+            list.iter().filter(|pair| is_same(*pair)).map(|(name, _)| name.to_owned()).collect();
+        for name in same {
+            before.remove(&name);
+            list.remove(&name);
+        }
+    }
+    Ok(Some(Received { set: NvList::new(), before, is_first }))
+}
+
+/// What a dataset has of its own of these properties, and the names of those that it has not; received ones are neither.
+fn own_before(pool: &Pool, dataset: &str, these: &NvList) -> Result<(NvList, NvList)> {
+    let props = property::own_props(pool, pool.hold(dataset)?)?;
+    let (mut set, mut inherited) = (NvList::new(), NvList::new());
+    for (name, _) in these.iter() {
+        match props.slot(name).and_then(Slot::effective) {
+            Some((value, false)) => {
+                set.insert(name, to_value(value));
+            }
+            Some((_, true)) => {}
+            None => {
+                inherited.insert_flag(name);
+            }
+        }
+    }
+    Ok((set, inherited))
 }
 
 fn can_be_inherited(name: &str) -> bool {

@@ -361,8 +361,7 @@ pub(in crate::embedded) fn redact(
         pool.check_room(REDACT_BLOCKS, Room::Normal)?;
         pool.begin();
         mark.redaction = Some(Arc::new(RedactionList { snapshots: asked.guids, blocks }));
-        pool.head_mut(head)?.bookmarks.insert(short.into(), mark);
-        Ok(())
+        pool.add_bookmark(head, short.into(), mark)
     })
 }
 

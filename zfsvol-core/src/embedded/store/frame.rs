@@ -16,7 +16,7 @@ use super::files::Medium;
 
 /// The version of the format: of this file, and of every record in it (`engine/stored.rs`, `data/stored.rs`). Raise it with any change of
 /// either; what has another version is refused.
-pub(in crate::embedded) const FORMAT: u32 = 4;
+pub(in crate::embedded) const FORMAT: u32 = 5;
 
 const MAGIC: [u8; 16] = *b"zfsvol state\r\n\x1a\n";
 /// What the head and each slot take: what a disk writes at once, or not at all.
