@@ -149,7 +149,7 @@ impl<'a> Lab<'a> {
             let file = fs::File::create(&path).expect("a file");
             file.set_len(POOL_SIZE.get()).expect("made longer");
             create_pool(&zfs, &pool, &path);
-            Side::new(zfs, pool.as_str())
+            Side::new(zfs, pool.as_str(), self.world.release())
         });
         let [real, ours] = sides;
         Pair { pool, real, ours, is_over: false }

@@ -21,6 +21,9 @@ pub(super) const REPLY_BYTES: usize = 1 << 20;
 const DEVICE_WAIT: Duration = Duration::from_secs(3);
 /// Answered where it did not appear.
 pub(super) const NO_DEVICE: &str = "open ETIMEDOUT";
+/// Answered where a full stream would be received with a key over what is there and has none: the module enciphers what comes, and then has nobody who can
+/// read it, because the key goes with the temporary dataset (2.1 to 2.4, `dmu_recv_begin_sync`).
+const NO_NEW_KEY: &str = "a key for what is there";
 /// Answered where a step's names are none that the library takes.
 const NO_NAME: &str = "no such name";
 /// `ZIO_CRYPT_OFF`.
@@ -33,6 +36,8 @@ const KEY_UNAVAILABLE: u64 = 1;
 pub(super) struct Side {
     pub(super) zfs: Zfs,
     pub(super) pool: String,
+    /// That both are of.
+    release: (u32, u32),
     handles: BTreeMap<usize, Handle>,
     streams: BTreeMap<usize, Vec<u8>>,
     /// Every stream that was made, also those that are not kept any more.
@@ -40,10 +45,10 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn new(zfs: Zfs, pool: &str) -> Self {
+    pub(super) fn new(zfs: Zfs, pool: &str, release: (u32, u32)) -> Self {
         let pool = pool.to_owned();
         let (handles, streams, made) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { zfs, pool, handles, streams, made }
+        Self { zfs, pool, release, handles, streams, made }
     }
 
     /// Closes all handles, so that nothing is held for them.
@@ -110,6 +115,10 @@ impl Side {
         }
         if request.ioc == Ioc::PROMOTE && self.is_deadly_promotion(&cmd.name) {
             return "a bookmark of that name is there".into();
+        }
+        if self.release >= (2, 4) && looks_into_filesystem(request) && self.is_encrypted(&cmd.name)
+        {
+            return "opened without its key".into();
         }
         if request.ioc == Ioc::OBJSET_ZPLPROPS && self.is_locked(&cmd.name) {
             return "what is locked is told as long as it is in memory".into();
@@ -352,6 +361,9 @@ impl Side {
     fn receive(&self, receive: &Receive) -> String {
         let Some(bytes) = self.streams.get(&receive.slot) else { return "no stream".into() };
         let Ok(to) = self.name(&receive.to).parse::<SnapshotName>() else { return NO_NAME.into() };
+        if receive.key.is_some() && receive.force && self.is_there(to.dataset().as_str()) {
+            return NO_NEW_KEY.into();
+        }
         let mut options = ReceiveOptions::new();
         if receive.force {
             options = options.force();
@@ -389,6 +401,20 @@ impl Side {
 fn is_deadly_to_nothing(request: &Request) -> bool {
     let number = request.input.as_ref().and_then(|input| input.get_u64("compression"));
     request.ioc == Ioc::SET_PROP && number.is_some_and(|number| number & 0x7f == 16)
+}
+
+/// Whether a request has a file system opened that is not mounted. 2.4 opens it without its key, so that what is encrypted is read as long as it is in memory,
+/// and the module does not survive what changes it then (OpenZFS 2.4.4 `module/os/linux/zfs/zfs_vfsops.c`, zfsvfs_create_hold).
+fn looks_into_filesystem(request: &Request) -> bool {
+    let opens = |name: &str| name.contains('@') || name == "version" || name.starts_with("default");
+    match request.ioc {
+        Ioc::USERSPACE_ONE | Ioc::USERSPACE_MANY => true,
+        Ioc::INHERIT_PROP => opens(&request.value),
+        Ioc::SET_PROP => {
+            request.input.iter().flat_map(|input| input.iter()).any(|(name, _)| opens(name))
+        }
+        _ => false,
+    }
 }
 
 /// Whether an ioctl only looks: it answers with a list that is asked for, though it takes none.

@@ -2,7 +2,8 @@
 
 use zfsvol_core::Guid;
 use zfsvol_core::stream::{
-    ObjectType, Record, ResumeToken, SendFlags, StreamFeatures, StreamReader,
+    Compression, ObjectType, Record, ResumeToken, SendFlags, StreamFeatures, StreamReader,
+    decompress,
 };
 
 /// A number for some bytes, to compare them by.
@@ -15,6 +16,7 @@ pub(super) fn sum(bytes: &[u8]) -> u64 {
 pub(super) fn told(stream: &[u8]) -> String {
     let mut reader = StreamReader::from_bytes(stream);
     let mut said = String::from("sent");
+    let mut plain = unpacked(stream).into_iter();
     loop {
         let frame = match reader.next_frame() {
             Ok(Some(frame)) => frame,
@@ -30,10 +32,20 @@ pub(super) fn told(stream: &[u8]) -> String {
             ),
             Record::End(_) => "END".to_owned(),
             Record::Write(write) => {
-                let plain = write.object_type == ObjectType::ZVOL && write.compressed_bytes == 0;
-                let data = if plain { sum(frame.payload) } else { 0 };
-                let (offset, length) = (write.offset, write.logical_bytes);
-                format!("WRITE {} {offset} {length} {} {data:x}", write.object, write.compression)
+                let is_zvol = write.object_type == ObjectType::ZVOL;
+                let (object, offset, length) = (write.object, write.offset, write.logical_bytes);
+                let compression = write.compression;
+                match plain.next() {
+                    Some(data) if compression != Compression::LZ4 => {
+                        let data = if is_zvol { data } else { 0 };
+                        format!("WRITE {object} {offset} {length} zstd or not {data:x}")
+                    }
+                    _ => {
+                        let is_plain = is_zvol && write.compressed_bytes == 0;
+                        let data = if is_plain { sum(frame.payload) } else { 0 };
+                        format!("WRITE {object} {offset} {length} {compression} {data:x}")
+                    }
+                }
             }
             Record::Object(_) | Record::Free(_) | Record::FreeObjects(_) => {
                 frame.record.to_string()
@@ -47,6 +59,33 @@ pub(super) fn told(stream: &[u8]) -> String {
         said.push_str("\n    ");
         said.push_str(&text);
     }
+}
+
+/// What is in the blocks of a stream that can have some compressed with zstd: how well each kernel compresses them is its own, and one may find that a block
+/// is not worth it. Nothing of other streams.
+fn unpacked(stream: &[u8]) -> Vec<u64> {
+    let mut reader = StreamReader::from_bytes(stream);
+    let has_zstd = match reader.next_frame() {
+        Ok(Some(frame)) => match frame.record {
+            Record::Begin(begin) => begin.features().contains(StreamFeatures::ZSTD),
+            _ => false,
+        },
+        _ => false,
+    };
+    if !has_zstd {
+        return Vec::new();
+    }
+    let Ok(plain) = decompress(&mut StreamReader::from_bytes(stream), Vec::new()) else {
+        return Vec::new();
+    };
+    let mut reader = StreamReader::from_bytes(&plain);
+    let mut sums = Vec::new();
+    while let Ok(Some(frame)) = reader.next_frame() {
+        if let Record::Write(_) = frame.record {
+            sums.push(sum(frame.payload));
+        }
+    }
+    sums
 }
 
 /// Where to cut a stream: `(thousandths of its records that are left out, bytes of the first of those that stay)`.

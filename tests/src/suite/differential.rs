@@ -55,9 +55,13 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_a_failed_receive_puts_back_is_not_always_what_was_there)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(what_older_releases_do_not_know_stays_when_it_is_reverted)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
         case(a_feature_of_bookmarks_that_went_with_their_dataset_stays_in_use)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(a_large_block_is_used_when_it_is_written).needs(Need::RealModule).needs(Need::Root),
         case(every_property_is_set_alike).needs(Need::RealModule).needs(Need::Root),
         case(every_property_is_inherited_alike).needs(Need::RealModule).needs(Need::Root),
         case(what_a_snapshot_inherits_can_change_its_head)
@@ -590,4 +594,52 @@ fn a_feature_of_bookmarks_that_went_with_their_dataset_stays_in_use(world: &Worl
     // The old dataset has an empty list of them.
     let again = [of_a("t"), bookmark("R/a#n", "R/a@t"), gone("R/a#n")];
     assert_alike(world, &[&promoted[..], &again].concat());
+}
+
+fn a_large_block_is_used_when_it_is_written(world: &World) {
+    let large =
+        list([("volsize", Value::Uint64(8 << 20)), ("volblocksize", Value::Uint64(1 << 20))]);
+    let input = list([("type", Value::Int32(3)), ("props", Value::NvList(large))]);
+    let send = |flags| Step::Send(Send { what: "R/v@s".into(), flags, ..Send::default() });
+    let receive = |to: &str| Step::Receive(Receive { to: to.into(), ..Receive::default() });
+    let empty = [
+        Step::Ask(ask(Ioc::CREATE, "R/v").input(input)),
+        Step::SnapshotTree("R/v".into(), "s".into()),
+        send(2),
+        receive("R/w@s"),
+    ];
+    assert_alike(world, &empty);
+    let then = [
+        Step::Write { zvol: "R/v".into(), offset: 4096, bytes: 4096, seed: 3 },
+        Step::SnapshotTree("R/v".into(), "t".into()),
+        Step::Send(Send { what: "R/v@t".into(), flags: 2, ..Send::default() }),
+        receive("R/x@t"),
+        Step::DestroyTree("R/v".into()),
+    ];
+    assert_alike(world, &[&empty[..], &then].concat());
+}
+
+fn what_older_releases_do_not_know_stays_when_it_is_reverted(world: &World) {
+    let set = |value: u64| {
+        Step::Ask(
+            ask(Ioc::SET_PROP, "R/a").input(list([("redundant_metadata", Value::Uint64(value))])),
+        )
+    };
+    let inherit = |cookie| {
+        Step::Ask(ask(Ioc::INHERIT_PROP, "R/a").value("redundant_metadata").cookie(cookie))
+    };
+    let received = Step::Ask(
+        ask(Ioc::SET_PROP, "R/a").input(list([("compression", Value::Uint64(3))])).cookie(1),
+    );
+    let begin = [filesystem("R/a"), filesystem("R/a/b"), set(2)];
+    for then in [
+        vec![inherit(1)],
+        vec![inherit(1), inherit(0)],
+        vec![inherit(1), set(1)],
+        vec![inherit(1), set(1), inherit(1)],
+        vec![received.clone()],
+        vec![received, inherit(1)],
+    ] {
+        assert_alike(world, &[&begin[..], &then].concat());
+    }
 }

@@ -6,7 +6,9 @@ use super::dataset::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_OLD_MAX, ZPL_VERSION, check_volsize, largest_block,
 };
 use super::dispatch::{put, unpack};
-use super::engine::{Id, Pool, PropSource, PropValue, Result, Room, State, known, signed};
+use super::engine::{
+    Id, Pool, PropSource, PropValue, Result, Room, State, is_kept_twice, known, signed,
+};
 use super::key::is_keylocation;
 use super::list::to_value;
 use super::quota;
@@ -665,16 +667,4 @@ pub(super) fn received(state: &State, cmd: &mut Cmd) -> Result<()> {
         list.insert(name, pair);
     }
     put(cmd, &list)
-}
-
-/// Whether older modules would not know a value, so that it is kept under a name of its own beside one that they know. Such a local value is told among
-/// those that were received. OpenZFS 2.3 `module/zfs/dsl_prop.c`, dsl_prop_set_iuv and dsl_prop_get_all_impl.
-fn is_kept_twice(property: &str, value: &PropValue) -> bool {
-    match property {
-        // `ZFS_REDUNDANT_METADATA_SOME` and `ZFS_REDUNDANT_METADATA_NONE`.
-        "redundant_metadata" => matches!(value.number(), Some(2 | 3)),
-        // `ZFS_SNAPDIR_DISABLED`.
-        "snapdir" => value.number() == Some(2),
-        _ => false,
-    }
 }

@@ -302,9 +302,6 @@ impl Objset {
         if dnode.slots > 1 {
             self.features |= UsedFeatures::LARGE_DNODE;
         }
-        if dnode.block_bytes > LARGE_BLOCK_FROM {
-            self.features |= UsedFeatures::LARGE_BLOCKS;
-        }
         let slot = object % SLOTS_PER_BLOCK;
         self.change_block(object, txn, |block, _| block.put(slot, Kept::new(dnode)))
     }

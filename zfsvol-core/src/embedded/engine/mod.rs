@@ -39,7 +39,7 @@ pub(super) use dataset::{Dataset, Hold};
 pub(super) use dir::Dir;
 pub(super) use lookup::{default_number, known};
 pub(super) use pool::Pool;
-pub(super) use props::{PropSource, PropValue, Props, Slot};
+pub(super) use props::{PropSource, PropValue, Props, Slot, is_kept_twice};
 pub(super) use space::{Space, signed, unsigned};
 pub(super) use transfer::{Resume, Transfer};
 

@@ -144,7 +144,8 @@ impl Props {
             PropSource::Received => slot.received = value,
             PropSource::Inherited => slot.local = None,
             PropSource::None => {
-                slot.local = None;
+                // The name of its own is not removed then, and what is under it still counts.
+                slot.local.take_if(|local| !is_kept_twice(name, local));
                 slot.hidden = false;
             }
             PropSource::Forgotten => slot.received = None,
@@ -171,6 +172,18 @@ impl Props {
                 slot.and_then(|slot| slot.received.as_ref()?.number()).unwrap_or(0)
             }
         }
+    }
+}
+
+/// Whether older modules would not know a value, so that it is kept under a name of its own beside one that they know. Such a local value is told among
+/// those that were received. OpenZFS 2.3 `module/zfs/dsl_prop.c`, dsl_prop_set_iuv and dsl_prop_get_all_impl.
+pub(in crate::embedded) fn is_kept_twice(property: &str, value: &PropValue) -> bool {
+    match property {
+        // `ZFS_REDUNDANT_METADATA_SOME` and `ZFS_REDUNDANT_METADATA_NONE`.
+        "redundant_metadata" => matches!(value.number(), Some(2 | 3)),
+        // `ZFS_SNAPDIR_DISABLED`.
+        "snapdir" => value.number() == Some(2),
+        _ => false,
     }
 }
 

@@ -54,6 +54,8 @@ pub struct ReceiverOptions {
     pub spill: bool,
     /// It has the byte order other than that of this machine.
     pub swapped: bool,
+    /// It can go on after an object as well as after a block: not in 2.1.
+    pub notes_objects: bool,
 }
 
 impl ReceiverOptions {
@@ -65,6 +67,7 @@ impl ReceiverOptions {
             full: begin.from_guid.get() == 0,
             spill: begin.flags.contains(BeginFlags::SPILL_BLOCK),
             swapped,
+            notes_objects: true,
         }
     }
 }
@@ -210,7 +213,9 @@ impl ObjsetReceiver {
                 }
             }
         })?;
-        self.resume = Some((record.object, 0));
+        if self.options.notes_objects {
+            self.resume = Some((record.object, 0));
+        }
         Ok(())
     }
 

@@ -104,6 +104,7 @@ struct Batch<'a> {
     txn: Option<Txn>,
     bytes: usize,
     records: usize,
+    notes_objects: bool,
     /// How much of the stream was in when it was last noted where to go on.
     noted: u64,
     /// The last record was a block: the module collects those, and notes where it is when another record comes, or none.
@@ -118,11 +119,15 @@ impl<'a> Batch<'a> {
     fn new(shared: &'a Shared, request: &Request<'_>, target: &'a Target) -> Result<Self> {
         let state = shared.read();
         let objset = pool(&state, target)?.dataset(target.dataset)?.content.objset.clone();
+        let notes_objects = state.env.release >= (2, 2);
+        let options = ReceiverOptions::of(&request.begin, request.swapped);
+        let options = ReceiverOptions { notes_objects, ..options };
         Ok(Self {
             shared,
             target,
             raw: request.is_raw(),
-            receiver: ObjsetReceiver::new(ReceiverOptions::of(&request.begin, request.swapped)),
+            receiver: ObjsetReceiver::new(options),
+            notes_objects,
             objset,
             txn: None,
             bytes: 0,
@@ -141,8 +146,10 @@ impl<'a> Batch<'a> {
         let before = if forgets { 0 } else { self.before };
         // The begin record itself is not counted: it was read by another.
         let received = before + end.saturating_sub(RECORD_BYTES as u64);
-        let notes =
-            matches!(record, Record::Object(_) | Record::Write(_) | Record::WriteEmbedded(_));
+        let notes = match record {
+            Record::Object(_) => self.notes_objects,
+            record => matches!(record, Record::Write(_) | Record::WriteEmbedded(_)),
+        };
         if notes || self.wrote {
             self.noted = received;
         }
