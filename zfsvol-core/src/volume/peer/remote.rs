@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::{Compared, Incoming, Offer, Peer, PeerVolume, Settled, Transport, Vol
 use crate::error::{Error, ErrorKind, Result};
 use crate::nvlist::NvList;
 use crate::volume::Control;
+use crate::zfs::Worker;
 
 /// How much of a stream is sent in one frame: what fits a processor's cache.
 const PIECE_BYTES: usize = 128 << 10;
@@ -36,7 +37,7 @@ const TICK: Duration = Duration::from_millis(50);
 ///
 /// Nothing waits for ever: a peer that is silent for [`RemoteOptions::silence`] is given up ([`ErrorKind::TimedOut`]), and a job that is
 /// cancelled comes back within 30 seconds, whatever the peer does, and within a second where no stream is under way. Waited for are an offer, and in a
-/// handoff what became of it: that must be known; and a new connection until `connect` has made it or has not.
+/// handoff what became of it: that must be known. A call of `connect` for a job that is cancelled ends by itself, in a thread of its own.
 pub struct RemotePeer {
     me: Uuid,
     node: Uuid,
@@ -47,7 +48,7 @@ pub struct RemotePeer {
     free: Condvar,
 }
 
-type Connect = Box<dyn Fn() -> io::Result<Transport> + Send + Sync>;
+type Connect = Arc<dyn Fn() -> io::Result<Transport> + Send + Sync>;
 
 #[derive(Default)]
 struct Pool {
@@ -117,12 +118,13 @@ impl RemotePeer {
         options: &RemoteOptions,
         connect: impl Fn() -> io::Result<Transport> + Send + Sync + 'static,
     ) -> Result<Self> {
+        let connect: Connect = Arc::new(connect);
         let first = Session::open(me, options, &connect, None)?;
         Ok(Self {
             me,
             node: first.node,
             options: options.clone(),
-            connect: Box::new(connect),
+            connect,
             pool: Mutex::new(Pool { idle: vec![first], open: 1 }),
             free: Condvar::new(),
         })
@@ -409,10 +411,10 @@ impl Session {
     fn open(
         me: Uuid,
         options: &RemoteOptions,
-        connect: &dyn Fn() -> io::Result<Transport>,
+        connect: &Connect,
         control: Option<&Control>,
     ) -> Result<Self> {
-        let transport = connect().map_err(|error| {
+        let transport = make(connect, control)?.map_err(|error| {
             let reason = format!("there is no connection: {error}");
             Error::new(ErrorKind::Disconnected, TALK, reason).with_source(error)
         })?;
@@ -581,6 +583,22 @@ impl Drop for Session {
     fn drop(&mut self) {
         session::part(&self.link, Ok(()));
     }
+}
+
+/// Makes a connection. For a job that may be cancelled in a thread of its own, which then is left to itself: nothing can end what `connect` waits for.
+fn make(connect: &Connect, control: Option<&Control>) -> Result<io::Result<Transport>> {
+    let Some(control) = control else { return Ok(connect()) };
+    let connect = Arc::clone(connect);
+    let worker = match Worker::start("zfsvol-connect", move || connect()) {
+        Ok(worker) => worker,
+        Err(error) => return Ok(Err(error)),
+    };
+    while !worker.wait_for(TICK) {
+        if control.is_cancelled() {
+            return Err(cancelled());
+        }
+    }
+    Ok(worker.join().unwrap_or_else(|panic| Err(io::Error::other(panic))))
 }
 
 fn cancelled() -> Error {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::failure;
-use super::frame::{DATA_BYTES_MAX, Frame, FrameKind, TALK, WINDOW_BYTES_MAX, violation};
+use super::frame::{DATA_BYTES_MAX, Frame, FrameKind, TALK, WINDOW_BYTES_MAX, lost, violation};
 use super::link::{Came, Link};
 use super::message::{self, Credit, Hello, Request};
 use super::session::{self, SILENCE};
@@ -168,6 +168,12 @@ impl Node {
     }
 }
 
+/// The last word of a caller. One that was cancelled there is lost here: nobody here wanted it to end.
+fn farewell(frame: &Frame, node: Uuid) -> Error {
+    let said = session::farewell(frame, node);
+    if said.kind() == ErrorKind::Cancelled { lost("the caller gave up") } else { said }
+}
+
 /// One connection, past its hello.
 struct Server<'a> {
     node: &'a Node,
@@ -212,7 +218,7 @@ impl Server<'_> {
             };
             match frame.kind {
                 FrameKind::Bye if frame.body.is_empty() => return Ok(()),
-                FrameKind::Bye => return Err(session::farewell(&frame, self.caller.node)),
+                FrameKind::Bye => return Err(farewell(&frame, self.caller.node)),
                 kind if kind.is_request() && frame.request > self.last.request => {
                     self.serve_request(&frame)?;
                 }
@@ -366,7 +372,7 @@ impl<'a> Stream<'a> {
                 self.ended = true;
                 Ok(())
             }
-            FrameKind::Bye => Err(session::farewell(&frame, Uuid::nil())),
+            FrameKind::Bye => Err(farewell(&frame, Uuid::nil())),
             kind => Err(violation(format!("a {kind} came in the middle of a stream"))),
         }
     }

@@ -1,8 +1,9 @@
 //! Both ends against somebody who keeps to nothing.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -244,6 +245,52 @@ fn somebody_who_says_nothing_is_given_up() {
 }
 
 #[test]
+fn a_caller_that_was_cancelled_is_lost_and_nobody_cancelled_it_here() {
+    let cancelled = Error::new(ErrorKind::Cancelled, "push the volume", "it was cancelled");
+    let bye = || session::bye(Some(&cancelled));
+    let look = request(1, &Request::Look(volume()));
+    for frames in [vec![look, bye()], vec![receive(1), data(1, 100), bye()]] {
+        let (_, served) = say(&frames);
+        assert_eq!(served.unwrap_err().kind(), ErrorKind::Disconnected);
+    }
+}
+
+#[test]
+fn a_job_that_waits_for_a_connection_is_cancelled_at_once() {
+    let (here, there) = (node(ME), node(THERE));
+    let name = "db".parse().unwrap();
+    here.create(&name, &VolumeSpec::block(Bytes::from_mib(1)).sparse()).unwrap();
+    let (near, server) = served_by(there);
+    let wire = near.try_clone().unwrap();
+    let first = Mutex::new(Some(near));
+    let (done, waits) = mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    // The second never comes about, until the test is over.
+    let peer = RemotePeer::connect(ME, &RemoteOptions::new(), move || {
+        match first.lock().unwrap().take() {
+            Some(near) => Transport::unix(near),
+            None => {
+                let _ = waits.lock().unwrap().recv();
+                Err(io::Error::other("there is no second"))
+            }
+        }
+    });
+    let peer = Arc::new(peer.unwrap());
+    wire.shutdown(Shutdown::Both).unwrap();
+    while !peer.is_lost() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let as_peer: Arc<dyn Peer> = Arc::clone(&peer) as _;
+    let job = here.push(&name, &as_peer, &PushOptions::new()).unwrap();
+    assert!(!job.wait_for(Duration::from_millis(300)));
+    job.cancel();
+    assert!(job.wait_for(Duration::from_secs(20)));
+    assert_eq!(job.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    drop(done);
+    assert_eq!(server.join().unwrap().unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+#[test]
 fn serving_somebody_who_says_nothing_is_cancelled_at_once() {
     let (_near, far) = Transport::pair().unwrap();
     let job = node(THERE).serve_in_background(far, Arc::new(AllowAll), &ServeOptions::new());
@@ -294,7 +341,7 @@ fn answering(frames: Vec<u8>) -> Transport {
         let _ = far.write_all(&PREFACE);
         let _ = far.write_all(&frames);
         // Takes everything, so that nobody has to wait for it.
-        let _ = std::io::copy(&mut far, &mut std::io::sink());
+        let _ = io::copy(&mut far, &mut io::sink());
     });
     Transport::unix(near).unwrap()
 }
@@ -308,10 +355,9 @@ fn push_to(frames: &[Frame]) -> Error {
     let frames = [vec![hello(THERE)], frames.to_vec()].concat();
     // What it has said is heard before it is found to say no more.
     let options = RemoteOptions::new().silence(Duration::from_secs(2)).connections(1);
-    let transport = std::sync::Mutex::new(Some(answering(bytes(&frames))));
-    let connect = move || {
-        transport.lock().unwrap().take().ok_or_else(|| std::io::ErrorKind::NotConnected.into())
-    };
+    let transport = Mutex::new(Some(answering(bytes(&frames))));
+    let connect =
+        move || transport.lock().unwrap().take().ok_or_else(|| io::ErrorKind::NotConnected.into());
     let peer: Arc<dyn Peer> = Arc::new(RemotePeer::connect(ME, &options, connect).unwrap());
     here.push(&name, &peer, &PushOptions::new()).unwrap().wait().unwrap_err()
 }
@@ -468,7 +514,7 @@ fn a_hello_with_limits_that_are_none_is_refused() {
 #[test]
 fn a_lost_connection_is_made_anew_and_another_node_is_refused() {
     let there = node(THERE);
-    let ids = std::sync::Mutex::new(vec![Uuid::from_u128(0xc), THERE, THERE]);
+    let ids = Mutex::new(vec![Uuid::from_u128(0xc), THERE, THERE]);
     let connect = move || {
         let (near, far) = Transport::pair()?;
         let id = ids.lock().unwrap().pop().unwrap();
