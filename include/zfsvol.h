@@ -4535,7 +4535,7 @@ zfsvol_status zfsvol_records_next(const zfsvol_records *records,
 void zfsvol_records_free(zfsvol_records *records);
 
 /**
- * What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32). Fails with `INVALID`.
+ * What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32) and, of a redacted stream, `redact_snapshots` and `from_redact_snapshots` (uint64 arrays: GUIDs). Fails with `INVALID`.
  */
 zfsvol_status zfsvol_token_decode(zfsvol_str token,
                                   zfsvol_nvlist **fields,

@@ -28,12 +28,17 @@ type ResumeToken struct {
 	// What the stream could have in it: the rest must have the same.
 	Flags SendFlags
 	ResumePoint
+	// Of a redacted stream: the GUIDs of the snapshots that it was redacted by, and of those by which what it starts from was. Nil of any other.
+	RedactSnapshots, FromRedactSnapshots []uint64
 }
 
 // DecodeToken says what a resume token says. Asks no kernel. Fails with [ErrInvalid] for what is no token.
 func DecodeToken(token string) (ResumeToken, error) {
 	list, err := answer(func(out *cList, e *cError) cStatus { return C.zfsvol_token_decode(lend(token), out, e) })
+	redact, _ := list["redact_snapshots"].([]uint64)
+	from, _ := list["from_redact_snapshots"].([]uint64)
 	return ResumeToken{
+		RedactSnapshots: redact, FromRedactSnapshots: from,
 		ToName: list.text("to_name"), ToGUID: list.number("to_guid"), FromGUID: list.number("from_guid"), Flags: SendFlags(list.number("flags")),
 		ResumePoint: ResumePoint{Object: list.number("object"), Offset: list.number("offset"), Bytes: list.number("bytes")},
 	}, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -187,6 +188,28 @@ func TestRestOfAStreamFinishesAReceive(t *testing.T) {
 	fails(t, CutStream(t.Context(), io.Discard, bytes.NewReader(fixture(t, "package.zfs")), 1, 0), ErrInvalid)
 	_, err = DecodeToken("1-2-3-4")
 	fails(t, err, ErrInvalid)
+}
+
+func TestTokenOfARedactedStreamSaysByWhat(t *testing.T) {
+	zfs := embedded(t)
+	snapshot := written(t, zfs, "tank/a", 1<<20)
+	clone := must(snapshot.Clone("tank/clone", nil))(t)
+	device := must(clone.OpenDevice(t.Context(), true))(t)
+	must(device.WriteAt(make([]byte, 1<<14), 0))(t)
+	ok(t, device.Close())
+	by := must(clone.TakeSnapshot("r"))(t)
+	ok(t, snapshot.Redact("book", []string{by.Name()}))
+	redacted := must(snapshot.Send(t.Context(), SendOptions{RedactedBy: "tank/a#book"}))(t)
+	defer redacted.Close()
+	stream := must(io.ReadAll(redacted))(t)
+	_, err := zfs.Snapshot("tank/b@s").Receive(t.Context(), bytes.NewReader(stream[:len(stream)/2]), ReceiveOptions{Resumable: true})
+	fails(t, err, ErrStreamTruncated)
+	token := must(DecodeToken(must(zfs.Dataset("tank/b").ReceiveToken())(t)))(t)
+	guid, _, err := by.Property("guid")
+	ok(t, err)
+	if len(token.RedactSnapshots) != 1 || fmt.Sprint(token.RedactSnapshots[0]) != guid.String() || token.FromRedactSnapshots != nil {
+		t.Fatalf("%+v, not %s", token, guid)
+	}
 }
 
 func TestResumedSendSaysWhatItIs(t *testing.T) {

@@ -183,7 +183,7 @@ pub unsafe extern "C" fn zfsvol_records_free(records: *mut zfsvol_records) {
     boundary!(or(), |caller| caller.free(records)?);
 }
 
-/// What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32). Fails with `INVALID`.
+/// What a resume token says: `to_name` (string), `to_guid`, `from_guid`, `object`, `offset`, `bytes` (uint64), `flags` (uint32) and, of a redacted stream, `redact_snapshots` and `from_redact_snapshots` (uint64 arrays: GUIDs). Fails with `INVALID`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_token_decode(
     token: zfsvol_str,

@@ -35,7 +35,8 @@ def verify(stream: Any) -> Dict[str, Any]:
 
 
 def token(resume_token: Name) -> Dict[str, Any]:
-    """What a resume token says: `to_name`, `to_guid`, `from_guid`, `object`, `offset`, `bytes`, `flags`. Raises `InvalidError`."""
+    """What a resume token says: `to_name`, `to_guid`, `from_guid`, `object`, `offset`, `bytes`, `flags` and, of a redacted stream, `redact_snapshots` and `from_redact_snapshots`
+    (GUIDs). Raises `InvalidError`."""
     return listed(lib.token_decode, text(resume_token))
 
 
