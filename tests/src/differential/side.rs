@@ -116,8 +116,7 @@ impl Side {
         if request.ioc == Ioc::PROMOTE && self.is_deadly_promotion(&cmd.name) {
             return "a bookmark of that name is there".into();
         }
-        if self.release >= (2, 4) && looks_into_filesystem(request) && self.is_encrypted(&cmd.name)
-        {
+        if self.release >= (2, 4) && looks_into_filesystem(request) && self.of_encrypted(request) {
             return "opened without its key".into();
         }
         if request.ioc == Ioc::OBJSET_ZPLPROPS && self.is_locked(&cmd.name) {
@@ -257,6 +256,16 @@ impl Side {
             Some(number) => format!("{:?}", Errno(number)),
             None => format!("{:?}", error.kind()),
         })
+    }
+
+    /// Whether a request is about something encrypted, or would make it so.
+    fn of_encrypted(&self, request: &Request) -> bool {
+        let input = request.input.as_ref();
+        let has_key = input.is_some_and(|input| input.contains("hidden_args"));
+        let origin = input.and_then(|input| input.get_str("origin")).unwrap_or_default();
+        let above = request.name.rsplit_once('/').map_or("", |(above, _)| above);
+        let mut names = [&request.name, origin, above].into_iter();
+        has_key || names.any(|name| self.is_encrypted(&self.name(name)))
     }
 
     fn is_encrypted(&self, name: &str) -> bool {
@@ -412,6 +421,10 @@ fn looks_into_filesystem(request: &Request) -> bool {
         Ioc::INHERIT_PROP => opens(&request.value),
         Ioc::SET_PROP => {
             request.input.iter().flat_map(|input| input.iter()).any(|(name, _)| opens(name))
+        }
+        Ioc::CREATE | Ioc::CLONE => {
+            let props = request.input.as_ref().and_then(|input| input.get_list("props"));
+            props.into_iter().flat_map(|props| props.iter()).any(|(name, _)| opens(name))
         }
         _ => false,
     }

@@ -17,6 +17,8 @@ pub(super) fn told(stream: &[u8]) -> String {
     let mut reader = StreamReader::from_bytes(stream);
     let mut said = String::from("sent");
     let mut plain = unpacked(stream).into_iter();
+    // With zstd, whether a block becomes so small that it is embedded is each compressor's own as well.
+    let mut can_embed = false;
     loop {
         let frame = match reader.next_frame() {
             Ok(Some(frame)) => frame,
@@ -24,18 +26,19 @@ pub(super) fn told(stream: &[u8]) -> String {
             Err(error) => return format!("{said}\n    {error}"),
         };
         let text = match frame.record {
-            Record::Begin(begin) => format!(
-                "BEGIN {:?} {:?} since {}",
-                begin.features(),
-                begin.flags,
-                begin.from_guid.get() != 0
-            ),
+            Record::Begin(begin) => {
+                let features = begin.features();
+                can_embed = features.contains(StreamFeatures::EMBED_DATA | StreamFeatures::ZSTD);
+                let has_base = begin.from_guid.get() != 0;
+                format!("BEGIN {features:?} {:?} since {has_base}", begin.flags)
+            }
             Record::End(_) => "END".to_owned(),
             Record::Write(write) => {
                 let is_zvol = write.object_type == ObjectType::ZVOL;
                 let (object, offset, length) = (write.object, write.offset, write.logical_bytes);
                 let compression = write.compression;
                 match plain.next() {
+                    Some(_) if can_embed => format!("BLOCK {object} {offset} {length}"),
                     Some(data) if compression != Compression::LZ4 => {
                         let data = if is_zvol { data } else { 0 };
                         format!("WRITE {object} {offset} {length} zstd or not {data:x}")
@@ -51,6 +54,9 @@ pub(super) fn told(stream: &[u8]) -> String {
                 frame.record.to_string()
             }
             // How well it is compressed is not compared.
+            Record::WriteEmbedded(write) if can_embed => {
+                format!("BLOCK {} {} {}", write.object, write.offset, write.logical_bytes)
+            }
             Record::WriteEmbedded(write) => format!("EMBEDDED {} {}", write.object, write.offset),
             other => {
                 format!("{:?} {:?} {}", other.record_type(), other.object(), other.payload_bytes())

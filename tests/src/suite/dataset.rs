@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(clone_refuses_missing_origins_and_other_pools),
         case(promote_swaps_clone_and_origin),
         case(promote_names_the_snapshot_that_conflicts),
+        case(promote_names_the_bookmark_that_conflicts),
         case(promote_of_what_is_no_clone_is_refused),
         case(rename_moves_a_dataset_with_its_tree),
         case(rename_refuses_what_it_cannot_do),
@@ -154,6 +155,40 @@ fn promote_names_the_snapshot_that_conflicts(world: &World) {
             "cannot promote '{clone}': it has a snapshot 's', as its origin has (EEXIST); rename one of the two"
         )
     );
+}
+
+/// The module would not survive it.
+fn promote_names_the_bookmark_that_conflicts(world: &World) {
+    let zfs = world.zfs();
+    let source = file_system(world, "a");
+    let origin = snapshot(world, &source, "s");
+    let newer = snapshot(world, &source, "t");
+    let clone = world.root().child("clone").unwrap();
+    zfs.create_clone(&clone, &origin, &plain()).unwrap();
+    let own = snapshot(world, &clone, "u");
+    let mark = |of: &SnapshotName, name: &str| {
+        let bookmark = of.dataset().bookmark(name).unwrap();
+        zfs.bookmark(&[(bookmark.clone(), of.clone().into())]).unwrap();
+        bookmark
+    };
+    mark(&origin, "m");
+    mark(&newer, "n");
+    let clones = [mark(&own, "m"), mark(&own, "n")];
+    let error = refused(zfs.promote(&clone), ErrorKind::Exists);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot promote '{clone}': it has a bookmark 'm', as its origin has (EEXIST); destroy one of the two"
+        )
+    );
+    // Of what is newer than its origin it takes nothing over.
+    zfs.destroy_bookmarks(&clones[..1]).unwrap();
+    zfs.promote(&clone).unwrap();
+    let names = |of: &DatasetName| -> Vec<String> {
+        let all = zfs.bookmarks(of).unwrap();
+        all.into_iter().map(|one| one.name.bookmark().to_owned()).collect()
+    };
+    assert_eq!((names(&clone), names(&source)), (vec!["m".into(), "n".into()], vec!["n".into()]));
 }
 
 fn promote_of_what_is_no_clone_is_refused(world: &World) {

@@ -187,14 +187,25 @@ impl Zfs {
     /// Makes a clone independent of its origin: the clone takes over the snapshots up to its origin, and the dataset they were of becomes
     /// a clone of it.
     ///
-    /// Issues `ZFS_IOC_PROMOTE`; on disk when it returns.
+    /// Bookmarks up to its origin go with the snapshots. The modules 2.1 to 2.4 do not look whether the clone has one of the same name already, and stop
+    /// the machine (`module/zfs/dsl_dataset.c`, `dsl_dataset_promote_check`): so it is looked up here, before. Nobody should make bookmarks of
+    /// the two in the meantime.
+    ///
+    /// Issues `ZFS_IOC_GET_BOOKMARKS`, of a clone with bookmarks also `ZFS_IOC_OBJSET_STATS`, and then `ZFS_IOC_PROMOTE`; on disk when it returns.
     ///
     /// # Errors
     /// - [`ErrorKind::WrongType`]: it is not a clone.
-    /// - [`ErrorKind::Exists`]: it has a snapshot of the same name as one it would take over; the message names it.
+    /// - [`ErrorKind::Exists`]: it has a snapshot or bookmark of the same name as one it would take over; the message names it.
     /// - [`ErrorKind::NotFound`], [`ErrorKind::Denied`], [`ErrorKind::NoSpace`], [`ErrorKind::QuotaExceeded`].
     #[doc(alias = "lzc_promote")]
     pub fn promote(&self, name: &DatasetName) -> Result<()> {
+        if let Some(bookmark) = self.bookmark_in_the_way(name)? {
+            let reason = format!("it has a bookmark '{bookmark}', as its origin has");
+            return Err(PROMOTE
+                .error(ErrorKind::Exists, name.as_str(), reason)
+                .with_errno(Errno::EEXIST)
+                .with_help("destroy one of the two"));
+        }
         let mut cmd = Cmd::new(name.as_str());
         match self.call_cmd(PROMOTE, &mut cmd) {
             Ok(_) => Ok(()),
@@ -208,6 +219,28 @@ impl Zfs {
             }
             Err(error) => Err(error.into_error(self)),
         }
+    }
+
+    /// The bookmark that a clone has, and would take over as well. What is not there, or no clone, has none: the promotion itself says so.
+    fn bookmark_in_the_way(&self, clone: &DatasetName) -> Result<Option<String>> {
+        let own = match self.bookmarks(clone) {
+            Ok(own) => own,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if own.is_empty() {
+            return Ok(None);
+        }
+        let Ok(origin) = self.objset_stats_simple(clone.as_str())?.origin.parse::<SnapshotName>()
+        else {
+            return Ok(None);
+        };
+        let created = self.property(&origin, "createtxg")?;
+        let until = created.and_then(|txg| txg.value.as_number()).unwrap_or(u64::MAX);
+        let moving = self.bookmarks(&origin.dataset())?;
+        let moving = moving.into_iter().filter(|one| one.createtxg.get() <= until);
+        let mut names = moving.map(|one| one.name.bookmark().to_owned());
+        Ok(names.find(|name| own.iter().any(|mine| mine.name.bookmark() == name)))
     }
 
     /// Renames a dataset, with all that is below it. Its new parent must exist, in the same pool.
