@@ -197,7 +197,7 @@ fn set_one(
     let release = pool.env.release;
     let value = value_of(value).map_err(Failed::Checked)?;
     let info = known(name, release);
-    check_type(info, name, source, value).map_err(Failed::Checked)?;
+    check_type(info, name, source, value, release).map_err(Failed::Checked)?;
     check_settable(pool, dataset, info, name, value).map_err(Failed::Checked)?;
     let plain = || match value {
         Value::Uint64(number) => Some(PropValue::Number(*number)),
@@ -228,6 +228,7 @@ fn check_type(
     name: &str,
     source: PropSource,
     value: &Value,
+    release: (u32, u32),
 ) -> Result<()> {
     let fits = match (info, value) {
         _ if source == PropSource::Inherited => matches!(value, Value::Boolean),
@@ -239,7 +240,12 @@ fn check_type(
             PropertyKind::Text => false,
             PropertyKind::Number(_) => true,
             PropertyKind::Index(words) => {
-                if !words.iter().any(|(_, known)| known == number) {
+                let is_newer = |word: &(&str, u64, (u32, u32))| {
+                    (word.0, word.1) == (info.name, *number) && release < word.2
+                };
+                if !words.iter().any(|(_, known)| known == number)
+                    || LATER_WORDS.iter().any(is_newer)
+                {
                     return Err(Errno::ZFS_ERR_BADPROP);
                 }
                 true
@@ -249,6 +255,14 @@ fn check_type(
     };
     if fits { Ok(()) } else { Err(Errno::EINVAL) }
 }
+
+/// Values of older properties that came with a release (`module/zcommon/zfs_prop.c`).
+const LATER_WORDS: [(&str, u64, (u32, u32)); 4] = [
+    ("checksum", 14, (2, 2)),
+    ("dedup", 14, (2, 2)),
+    ("dedup", 14 | 1 << 8, (2, 2)),
+    ("snapdir", 2, (2, 3)),
+];
 
 /// `zfs_check_settable`, for a caller who may.
 fn check_settable(
