@@ -48,6 +48,9 @@ const FEATURES: &[&str] = &[
     "zstd_compress",
 ];
 
+/// See [`is_kept_twice`].
+const KEPT_TWICE: &str = "redundant_metadata";
+
 /// What there is on both sides, and what differs.
 pub(super) fn compare(real: &Side, ours: &Side) -> Option<String> {
     let [real, ours] = [real, ours].map(everything);
@@ -178,8 +181,11 @@ impl Walk<'_> {
         for (property, value) in list.iter() {
             self.property(name, property, value);
         }
-        if let Ok((_, list)) = self.ask(Ioc::OBJSET_RECVD_PROPS, name, None) {
-            self.put(name, "received", text_of(&list));
+        if let Ok((_, mut received)) = self.ask(Ioc::OBJSET_RECVD_PROPS, name, None) {
+            if is_kept_twice(&list, name) {
+                received.remove(KEPT_TWICE);
+            }
+            self.put(name, "received", text_of(&received));
         }
     }
 
@@ -243,6 +249,13 @@ impl Walk<'_> {
         };
         self.put(name, property, text);
     }
+}
+
+/// Whether a property has a local value that the module keeps under another name as well. Told as received is then that or the received one, whichever the hash
+/// of the two names has come first (2.1 to 2.4 `module/zfs/dsl_prop.c`, dsl_prop_get_all_impl).
+fn is_kept_twice(properties: &NvList, dataset: &str) -> bool {
+    let found = properties.get_list(KEPT_TWICE);
+    found.and_then(|list| list.get_str("source")) == Some(dataset)
 }
 
 /// A list as text, in the order of names.

@@ -21,9 +21,6 @@ pub(super) const REPLY_BYTES: usize = 1 << 20;
 const DEVICE_WAIT: Duration = Duration::from_secs(3);
 /// Answered where it did not appear.
 pub(super) const NO_DEVICE: &str = "open ETIMEDOUT";
-/// Answered where a full stream would be received with a key over what is there and has none: the module enciphers what comes, and then has nobody who can
-/// read it, because the key goes with the temporary dataset (2.1 to 2.4, `dmu_recv_begin_sync`).
-const NO_NEW_KEY: &str = "a key for what is there";
 /// Answered where a step's names are none that the library takes.
 const NO_NAME: &str = "no such name";
 /// `ZIO_CRYPT_OFF`.
@@ -370,9 +367,6 @@ impl Side {
     fn receive(&self, receive: &Receive) -> String {
         let Some(bytes) = self.streams.get(&receive.slot) else { return "no stream".into() };
         let Ok(to) = self.name(&receive.to).parse::<SnapshotName>() else { return NO_NAME.into() };
-        if receive.key.is_some() && receive.force && self.is_there(to.dataset().as_str()) {
-            return NO_NEW_KEY.into();
-        }
         let mut options = ReceiveOptions::new();
         if receive.force {
             options = options.force();

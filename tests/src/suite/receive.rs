@@ -35,6 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(properties_are_received_set_and_excluded),
         case(a_property_that_cannot_be_set_is_told_and_the_rest_received),
         case(a_new_key_encrypts_what_was_plain),
+        case(a_new_key_is_for_a_new_dataset),
         case(a_raw_increment_needs_a_raw_base),
         case(what_follows_the_stream_is_given_back),
         case(healing_repairs_nothing_where_nothing_is_damaged).needs(Need::Since(2, 2)),
@@ -533,6 +534,20 @@ fn a_new_key_encrypts_what_was_plain(world: &World) {
         .expect("received");
     volume::assert_same(zfs, &source.dataset, &copy(world));
     zfs.check_key(&copy(world), &key).expect("it is an encryption root with that key");
+}
+
+fn a_new_key_is_for_a_new_dataset(world: &World) {
+    let source = Source::new(world);
+    receive_all(world, &copy_at(world, "one"), &ReceiveOptions::new(), &source.full)
+        .expect("received");
+    let options = ReceiveOptions::new().force().key(Key::raw([9; 32]));
+    for stream in [&source.full, &source.increment] {
+        let error = refused(world, &copy_at(world, "two"), &options, stream);
+        assert_eq!(error.kind(), ErrorKind::EncryptionMismatch, "{error}");
+    }
+    receive_all(world, &copy_at(world, "two"), &ReceiveOptions::new(), &source.increment)
+        .expect("unharmed");
+    volume::assert_same(world.zfs(), &source.dataset, &copy(world));
 }
 
 fn a_raw_increment_needs_a_raw_base(world: &World) {

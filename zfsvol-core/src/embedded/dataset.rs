@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::data::filesystem::{DEFAULT_QUOTAS, VERSION_ATTRIBUTES};
+use super::data::filesystem::{DEFAULT_QUOTAS, MASTER_NODE, VERSION_ATTRIBUTES};
 use super::data::{Delta, Objset, Policy, Txn};
 use super::engine::{
     Content, DefaultQuotas, Id, NewCrypt, NewDataset, Pool, PropSource, Result, State, Tx, Zpl,
@@ -124,8 +124,17 @@ fn set_or_destroy(
 fn filesystem_of_new(pool: &Pool, path: &str, properties: &mut NvList) -> Result<Made> {
     let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
     let above = &pool.dataset(pool.hold(parent)?)?.content;
-    let zpl = above.zpl.as_ref().ok_or(Errno::ZFS_ERR_WRONG_PARENT)?;
-    let zpl = fill_zpl(properties, Some(zpl), pool.env.release)?;
+    if !above.is_filesystem() {
+        return Err(Errno::ZFS_ERR_WRONG_PARENT);
+    }
+    let zpl = fill_zpl(properties, above.zpl.as_ref(), pool.env.release)?;
+    // Of what is half received it is not known, or cannot even be asked.
+    if above.zpl.is_none() {
+        match above.objset.zap_number(MASTER_NODE, "normalization", None) {
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
     let quotas = default_quotas(properties, Some(&above.objset), pool.env.release);
     Ok(Made::FileSystem(zpl, quotas))
 }

@@ -502,17 +502,18 @@ fn set_volsize(pool: &mut Pool, dataset: &str, bytes: u64) -> Result<()> {
     if pool.number(id, "readonly")? != 0 {
         return Err(Errno::EROFS);
     }
+    // `dmu_objset_own`: its key first, then whether it is whole, then what it is.
     let found = pool.dataset(id)?;
+    if !pool.is_key_loaded(found.dir)? {
+        return Err(Errno::EACCES);
+    }
+    if found.inconsistent {
+        return Err(Errno::EBUSY);
+    }
     if found.content.is_filesystem() {
         return Err(Errno::EINVAL);
     }
     let block = found.content.objset.volume_block_bytes().ok_or(Errno::EIO)?;
-    if found.inconsistent {
-        return Err(Errno::EBUSY);
-    }
-    if !pool.is_key_loaded(found.dir)? {
-        return Err(Errno::EACCES);
-    }
     check_volsize(bytes, block.into())?;
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
@@ -524,11 +525,14 @@ fn set_volsize(pool: &mut Pool, dataset: &str, bytes: u64) -> Result<()> {
 /// `zfs_set_version`.
 fn set_version(pool: &mut Pool, dataset: &str, version: u64) -> Result<()> {
     let id = quota::hold_filesystem(pool, dataset)?;
-    let zpl = pool.dataset_mut(id)?.content.zpl.as_mut().ok_or(Errno::EINVAL)?;
-    if !(zpl.version..=ZPL_VERSION).contains(&version) {
+    let content = &mut pool.dataset_mut(id)?.content;
+    let before = content.objset.master_node("VERSION").ok_or(Errno::EINVAL)?;
+    if !(before..=ZPL_VERSION).contains(&version) {
         return Err(Errno::EINVAL);
     }
-    let before = std::mem::replace(&mut zpl.version, version);
+    if let Some(zpl) = &mut content.zpl {
+        zpl.version = version;
+    }
     let tx = pool.begin();
     let mut txn = pool.txn(id, tx.txg)?;
     let salt = pool.env.guid();

@@ -49,8 +49,8 @@ const ACCOUNT_BYTES: usize = DOMAIN_BYTES + 16;
 ///
 /// # Errors
 /// `EINVAL` for what is none, `EACCES` without its key; `EBUSY` up to 2.3 for what is half received. 2.4 opens it without its key even where that is
-/// loaded, and so refuses all that is encrypted with `EACCES`, as long as it is not mounted; where nothing is received yet, it finds nothing
-/// (OpenZFS 2.4.4 `module/os/linux/zfs/zfs_vfsops.c`, zfsvfs_create_hold).
+/// loaded, and so refuses all that is encrypted with `EACCES`, as long as it is not mounted; of what is half received it finds what has come, or
+/// not (OpenZFS 2.4.4 `module/os/linux/zfs/zfs_vfsops.c`, zfsvfs_create_hold; [`Objset::check_filesystem`]).
 pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
     let is_held = pool.env.release >= (2, 4);
     let id = if is_held { pool.hold(name)? } else { pool.hold_readable(name)? };
@@ -60,13 +60,17 @@ pub(super) fn hold_filesystem(pool: &Pool, name: &str) -> Result<Id> {
     if is_held {
         is_filesystem?;
         // A file system that is held is mounted.
-        if pool.dir(dataset.dir)?.crypt.is_some() && dataset.long_holds == 0 {
+        let is_mounted = dataset.long_holds != 0;
+        if pool.dir(dataset.dir)?.crypt.is_some() && !is_mounted {
             return Err(Errno::EACCES);
         }
         if !pool.is_key_loaded(dataset.dir)? {
             return Err(Errno::EACCES);
         }
-        return content.objset.master_node("ROOT").map(|_| id).ok_or(Errno::ENOENT);
+        if !is_mounted {
+            content.objset.check_filesystem()?;
+        }
+        return Ok(id);
     }
     if dataset.inconsistent {
         return Err(Errno::EBUSY);

@@ -2,6 +2,7 @@
 
 use super::Zfs;
 use super::call::Operation;
+use super::inside::kept_inside;
 use super::key::Key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Cmd, Errno, Ioc};
@@ -89,6 +90,11 @@ impl Create {
         }
         Ok(())
     }
+
+    /// Whether it is not encrypted, though its parent may be.
+    fn stays_plain(&self) -> bool {
+        self.properties.get("encryption").is_some_and(|value| value.to_string() == "off")
+    }
 }
 
 impl Zfs {
@@ -106,9 +112,14 @@ impl Zfs {
     /// - [`ErrorKind::QuotaExceeded`]: a `filesystem_limit` above it is reached.
     /// - [`ErrorKind::NoSpace`]: the pool is full, or cannot hold its reservation.
     /// - [`ErrorKind::Denied`]: the caller is neither root nor delegated `create` and `mount` there.
+    /// - [`ErrorKind::Unsupported`]: it is to be encrypted and given a `version` or a `default...quota`, where OpenZFS 2.4.4 stops the machine.
     #[doc(alias = "lzc_create")]
     pub fn create(&self, name: &DatasetName, what: &Create) -> Result<()> {
         what.check_properties(name)?;
+        if let Some(inside) = kept_inside(&what.properties) {
+            let like = name.parent().filter(|_| !what.stays_plain());
+            self.check_inside_new(CREATE, name.as_str(), inside, what.key.is_some(), like)?;
+        }
         let mut properties = what.properties.to_nvlist();
         if let Some(size) = what.size {
             properties.insert("volsize", size.get());
@@ -166,6 +177,10 @@ impl Zfs {
         origin: &SnapshotName,
         properties: &PropertySet,
     ) -> Result<()> {
+        if let Some(inside) = kept_inside(properties) {
+            let like = Some(origin.dataset());
+            self.check_inside_new(CLONE, name.as_str(), inside, false, like)?;
+        }
         let mut input = NvList::new();
         input.insert("origin", origin.as_str()).insert("props", properties.to_nvlist());
         self.call(CLONE, name.as_str(), &input).map_err(|error| match error.bare_errno() {

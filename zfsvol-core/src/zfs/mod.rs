@@ -19,6 +19,7 @@ mod feature;
 mod history;
 mod hold;
 mod import;
+mod inside;
 mod key;
 mod list;
 #[cfg(test)]

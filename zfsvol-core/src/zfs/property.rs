@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::Zfs;
 use super::call::{CallError, Operation, REPLY_BYTES_FIRST, Refusal};
 use super::errno;
+use super::inside::{is_kept_inside, kept_inside};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::kernel::{Cmd, Errno, Ioc, MountEntry, ObjsetStats};
 use crate::name::{DatasetName, Entity, PoolName};
@@ -160,7 +161,8 @@ impl Zfs {
     /// - [`ErrorKind::NotFound`]: there is no such dataset. [`ErrorKind::Denied`]: no right to set one of them.
     /// - [`ErrorKind::InvalidProperty`]: one can only be set on creation, or its value does not do here.
     /// - [`ErrorKind::WrongType`]: one is not a property of this kind of dataset. Nothing is set.
-    /// - [`ErrorKind::Unsupported`]: the module does not know one. [`ErrorKind::FeatureDisabled`]: the pool lacks the feature a value needs.
+    /// - [`ErrorKind::Unsupported`]: the module does not know one; or it is `version` or a `default...quota` of an encrypted file system that is not mounted,
+    ///   where OpenZFS 2.4.4 stops the machine (`zfsvfs_create_hold`). [`ErrorKind::FeatureDisabled`]: the pool lacks the feature a value needs.
     /// - [`ErrorKind::QuotaExceeded`], [`ErrorKind::NoSpace`]: a quota below what is used, a reservation above what is there.
     ///
     /// With each property that failed in [`Error::failures`].
@@ -169,6 +171,9 @@ impl Zfs {
             return Ok(());
         }
         self.check_settable(name.as_ref(), properties)?;
+        if let Some(inside) = kept_inside(properties) {
+            self.check_inside(SET, name.as_ref(), inside)?;
+        }
         match self.set_prop(SET, name.as_ref(), &properties.to_nvlist()) {
             Ok(()) => Ok(()),
             Err(CallError::Refused(refusal)) => Err(self.set_error(*refusal)),
@@ -250,7 +255,7 @@ impl Zfs {
     }
 
     /// What the kernel says of a dataset, and the nvlist of its properties.
-    fn objset_stats(&self, name: &str) -> Result<(ObjsetStats, NvList)> {
+    pub(super) fn objset_stats(&self, name: &str) -> Result<(ObjsetStats, NvList)> {
         let mut cmd = Cmd::new(name);
         cmd.reply_max = REPLY_BYTES_FIRST;
         let reply = self.call_cmd(GET, &mut cmd).map_err(|error| error.into_error(self))?;
@@ -290,7 +295,7 @@ impl Zfs {
         self.altroot(&name.split(['/', '@']).next().unwrap_or(name).parse()?)
     }
 
-    fn mount_of(&self, name: &str) -> Result<Option<MountEntry>> {
+    pub(super) fn mount_of(&self, name: &str) -> Result<Option<MountEntry>> {
         let mounts = self.kernel().host().mounts().map_err(|errno| {
             GET.error(ErrorKind::Io, name, "the table of mounts cannot be read").with_errno(errno)
         })?;
@@ -351,6 +356,9 @@ impl Zfs {
 
     fn inherit(&self, name: &str, property: &str, received: bool) -> Result<()> {
         self.check_inheritable(name, property, received)?;
+        if is_kept_inside(property) {
+            self.check_inside(INHERIT, name, property)?;
+        }
         let mut cmd = Cmd::new(name);
         cmd.value = property.as_bytes().to_vec();
         cmd.cookie = u64::from(received);

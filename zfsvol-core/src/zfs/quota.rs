@@ -341,10 +341,14 @@ impl Zfs {
     /// With each quota that failed in [`Error::failures`], under the name that `zfs set` gives it:
     /// - [`ErrorKind::NotFound`], [`ErrorKind::WrongType`] (a zvol), [`ErrorKind::Denied`], [`ErrorKind::KeyNotLoaded`].
     /// - [`ErrorKind::FeatureDisabled`]: the pool lacks `project_quota`, or the file system is too old.
+    ///
+    /// And [`ErrorKind::Unsupported`] with OpenZFS 2.4.4, where nothing is asked of the kernel: it is encrypted and not mounted, which the machine would not
+    /// survive (`zfsvfs_create_hold`).
     pub fn set_quotas(&self, name: &DatasetName, quotas: &[Quota]) -> Result<()> {
         if quotas.is_empty() {
             return Ok(());
         }
+        self.check_inside(SET, name.as_str(), "the quota of an owner")?;
         let mut list = NvList::new();
         let mut shown = BTreeMap::new();
         for quota in quotas {

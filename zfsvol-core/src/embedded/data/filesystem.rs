@@ -254,6 +254,30 @@ impl Objset {
         self.zap_number(MASTER_NODE, name, None).ok()?
     }
 
+    /// Whether what a file system is opened by is there, of which a part may be all that was received: `zfsvfs_init` and `sa_setup`.
+    ///
+    /// # Errors
+    /// `ENOENT` for what has not come, `EIO` for what has no content yet.
+    pub fn check_filesystem(&self) -> Result<(), Errno> {
+        let say = |name| self.zap_number(MASTER_NODE, name, None)?.ok_or(Errno::ENOENT);
+        let has_attributes = say("VERSION")? >= VERSION_ATTRIBUTES;
+        let attributes = if has_attributes { Some(say("SA_ATTRS")?) } else { None };
+        say("ROOT")?;
+        say("DELETE_QUEUE")?;
+        let Some(attributes) = attributes else { return Ok(()) };
+        for table in ["REGISTRY", "LAYOUTS"] {
+            let table = match self.zap_number(attributes, table, None) {
+                Ok(table) => table,
+                Err(Errno::ENOENT) => None,
+                Err(errno) => return Err(errno),
+            };
+            if let Some(table) = table {
+                self.zap(table, None)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Changes what a file system says of itself, as `zfs upgrade` does its `VERSION`; it does not say it any more with `None`.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::nvlist::{NvList, NvTypeError, Value};
 use crate::stream::{BEGIN_RECORD_BYTES, BeginFlags, BeginRecord, HeaderType, StreamFeatures};
 use crate::units::Bytes;
 use crate::zfs::call::MORE_ERRORS;
+use crate::zfs::inside::kept_inside;
 use crate::zfs::{Zfs, errno};
 
 /// Longest list that may follow the first record. The kernel allocates it by the record's word; 64 MiB is what libzfs takes
@@ -60,6 +61,8 @@ impl Job {
                 .with_help("name the snapshot it starts from as its origin"));
         }
         self.check_origin(&begin)?;
+        self.check_new_key(&begin)?;
+        self.check_inside()?;
         Ok(begin)
     }
 
@@ -81,6 +84,31 @@ impl Job {
             format!("it is the stream of a {what}, and its origin '{origin}' is of a {origin_is}");
         let target = self.snapshot.as_str();
         Err(RECEIVE.error(ErrorKind::WrongType, target, reason).with_help("leave the origin out"))
+    }
+
+    /// The module enciphers a full stream that replaces what is there with the new key, which then goes with the temporary dataset: nobody can read what is left
+    /// (2.1 to 2.4 `module/zfs/dmu_recv.c`, dmu_recv_begin_sync; seen on 2.3).
+    fn check_new_key(&self, begin: &BeginRecord) -> Result<()> {
+        let may_replace = self.options.force && !begin.features.contains(StreamFeatures::RESUMING);
+        let dataset = self.snapshot.dataset();
+        if self.options.key.is_none() || !may_replace || !self.zfs.exists(&dataset)? {
+            return Ok(());
+        }
+        let reason = "a key is for a new dataset, and this one is there";
+        Err(RECEIVE
+            .error(ErrorKind::EncryptionMismatch, self.snapshot.as_str(), reason)
+            .with_help("destroy it first, or receive it under another name"))
+    }
+
+    /// What is set with the stream and is kept inside a file system: see [`crate::zfs::inside`].
+    fn check_inside(&self) -> Result<()> {
+        let ReceiveOptions { set, received, key, .. } = &self.options;
+        let Some(inside) = kept_inside(set).or_else(|| kept_inside(received)) else {
+            return Ok(());
+        };
+        let scope = self.zfs.receive_scope(&self.snapshot)?;
+        let (target, has_key) = (self.snapshot.as_str(), key.is_some());
+        self.zfs.check_inside_new(RECEIVE, target, inside, has_key, Some(scope))
     }
 
     /// Issues the ioctl.

@@ -91,7 +91,9 @@ impl Zfs {
     /// - [`ErrorKind::ResumePending`]: an interrupted receive can be resumed; [`Error::busy`] has its token.
     /// - [`ErrorKind::Busy`]: another receive into it is running.
     /// - [`ErrorKind::StreamDamaged`], [`ErrorKind::StreamTruncated`], [`ErrorKind::StreamUnsupported`].
-    /// - [`ErrorKind::EncryptionMismatch`], [`ErrorKind::KeyNotLoaded`]: the encryption of stream and destination do not go together.
+    /// - [`ErrorKind::EncryptionMismatch`], [`ErrorKind::KeyNotLoaded`]: the encryption of stream and destination do not go together. So it is with a new key for
+    ///   what is there and would be replaced ([`force`](ReceiveOptions::force)): the module loses that key, and nobody could read what is left (seen on 2.3).
+    /// - [`ErrorKind::Unsupported`]: what comes is encrypted, and a `version` or `default...quota` is to be set on it, where OpenZFS 2.4.4 stops the machine.
     /// - [`ErrorKind::WrongType`]: the parent is a zvol, a zvol's stream is for a file system with children, or the origin of a full
     ///   stream is of the other kind, which the module takes, to stop the machine when it looks at it (seen on 2.3 and 2.4).
     /// - [`ErrorKind::NoSpace`], [`ErrorKind::QuotaExceeded`], [`ErrorKind::Denied`] (`receive`, `mount` and `create`), [`ErrorKind::Cancelled`].

@@ -24,10 +24,10 @@ pub struct ReceiveOptions {
     pub(super) resumable: bool,
     pub(super) heal: bool,
     pub(super) origin: Option<SnapshotName>,
-    received: PropertySet,
-    set: PropertySet,
+    pub(super) received: PropertySet,
+    pub(super) set: PropertySet,
     excluded: Vec<String>,
-    key: Option<Key>,
+    pub(super) key: Option<Key>,
 }
 
 impl Default for ReceiveOptions {

@@ -2,6 +2,8 @@
 //!
 //! `make differential ZFS=2.3 STEPS=5000 SEED=1` runs the first case with as many steps as one likes; by itself it takes some hundred.
 
+mod half;
+
 use std::env;
 
 use zfsvol_core::kernel::Ioc;
@@ -13,7 +15,8 @@ use crate::differential::{Plan, assert_alike, run};
 use crate::{Case, Need, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = half::cases();
+    cases.extend([
         case(both_kernels_answer_the_same_to_the_same_requests)
             .needs(Need::RealModule)
             .needs(Need::Root),
@@ -67,7 +70,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_a_snapshot_inherits_can_change_its_head)
             .needs(Need::RealModule)
             .needs(Need::Root),
-    ]
+    ]);
+    cases
 }
 
 /// Which steps are taken where nothing is said, and how many: always the same ones, so that what one machine finds another finds too.
