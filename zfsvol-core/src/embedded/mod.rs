@@ -52,6 +52,7 @@ pub mod receive;
 pub mod send;
 mod snapshot;
 mod space;
+mod special;
 mod store;
 #[cfg(test)]
 mod tests;
