@@ -99,8 +99,19 @@ pub(super) fn begin_received(pool: &mut Pool, name: &str, kept: &NvList) -> Resu
     let gone: NvList = gone.map(|(property, value)| (property, value.clone())).collect();
     // What cannot be forgotten stays.
     let _ = forget_received(pool, name, &gone);
-    own_props_mut(pool, id)?.has_received = true;
+    note_received(pool, id)?;
     Ok(before)
+}
+
+/// Remembers that properties were received, `dsl_prop_set_hasrecvd`: not where that is known from above, and so forgotten when the dataset moves away.
+///
+/// # Errors
+/// None that can be.
+pub(super) fn note_received(pool: &mut Pool, id: Id) -> Result<()> {
+    if !pool.has_received(id)? {
+        own_props_mut(pool, id)?.has_received = true;
+    }
+    Ok(())
 }
 
 /// `clear_received_props`.

@@ -61,6 +61,9 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_older_releases_do_not_know_stays_when_it_is_reverted)
             .needs(Need::RealModule)
             .needs(Need::Root),
+        case(that_properties_were_received_is_known_from_above)
+            .needs(Need::RealModule)
+            .needs(Need::Root),
         case(a_feature_of_bookmarks_that_went_with_their_dataset_stays_in_use)
             .needs(Need::RealModule)
             .needs(Need::Root),
@@ -572,6 +575,20 @@ fn what_a_failed_receive_puts_back_is_not_always_what_was_there(world: &World) {
         }
     }
     assert_alike(world, &steps);
+}
+
+fn that_properties_were_received_is_known_from_above(world: &World) {
+    let receive = |name: &str| {
+        let properties = list([("compression", Value::Uint64(3))]);
+        Step::Ask(ask(Ioc::SET_PROP, name).input(properties).cookie(1))
+    };
+    let rename = |from: &str, to: &str| Step::Ask(ask(Ioc::RENAME, from).value(to));
+    let begin = ["R/a", "R/a/a", "R/b"].map(filesystem);
+    for order in [["R/a", "R/a/a"], ["R/a/a", "R/a"]] {
+        let received = order.map(receive);
+        let moved = [rename("R/a/a", "R/b/a"), receive("R/b/a"), rename("R/b/a", "R/a/a")];
+        assert_alike(world, &[&begin[..], &received, &moved].concat());
+    }
 }
 
 fn a_feature_of_bookmarks_that_went_with_their_dataset_stays_in_use(world: &World) {

@@ -147,7 +147,7 @@ fn begin(
 ) -> Result<Option<Received>> {
     let id = pool.hold(dataset)?;
     if is_new {
-        property::own_props_mut(pool, id)?.has_received = true;
+        property::note_received(pool, id)?;
         return Ok(None);
     }
     let is_first = !pool.has_received(id)?;
