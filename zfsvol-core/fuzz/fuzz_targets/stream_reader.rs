@@ -8,9 +8,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use zfsvol_core::Bytes;
-use zfsvol_core::nvlist::ByteOrder;
+use zfsvol_core::nvlist::{ByteOrder, from_nvlist, to_nvlist};
 use zfsvol_core::stream::{
-    Changes, FileTree, Header, RECORD_BYTES, StreamReader, StreamWriter, Verifier, decompress, split, verify, verify_bytes,
+    Changes, FileTree, Header, RECORD_BYTES, Record, StreamReader, StreamWriter, Verifier, decompress, split, verify, verify_bytes,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -31,6 +31,9 @@ fn check(bytes: &[u8]) {
         match reader.next_frame() {
             Ok(Some(frame)) => {
                 let _ = (frame.record.to_string(), frame.package().is_ok());
+                let list = to_nvlist(frame.record).expect("a record is a list");
+                let named: Record = from_nvlist(&list).expect("and the list is a record");
+                assert_eq!(frame.header.with(&named), *frame.header);
                 writer.copy(&frame).expect("what is read can be written");
             }
             Ok(None) => break Ok(()),

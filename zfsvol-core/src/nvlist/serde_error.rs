@@ -63,6 +63,17 @@ impl DeError {
         self
     }
 
+    /// What is wrong, and where, with `what` in the place of "the list": to be told as a part of another error.
+    pub(crate) fn told_of(&self, what: &'static str) -> impl fmt::Display {
+        struct Told<'a>(&'a Mismatch, &'static str);
+        impl fmt::Display for Told<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write(f, self.1)
+            }
+        }
+        Told(&self.0, what)
+    }
+
     /// The names of the pairs around the failure, outermost first.
     pub fn path(&self) -> impl Iterator<Item = &str> {
         self.0.path.iter()

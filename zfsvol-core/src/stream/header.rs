@@ -72,10 +72,15 @@ impl Header {
         Some(record)
     }
 
-    /// The same with other fields. Bytes that are no field of the kind stay.
+    /// The same with other fields. Bytes that are no field of the kind stay, and so does what is behind the end of a name that is the same.
     #[must_use]
     pub fn with(mut self, record: &Record) -> Self {
         let mut record = *record;
+        if let (Record::Begin(new), Some(Record::Begin(old))) = (&mut record, self.record()) {
+            if new.to_name.as_bytes() == old.to_name.as_bytes() {
+                new.to_name = old.to_name;
+            }
+        }
         let byte_order = self.byte_order;
         let mut length = match &record {
             Record::Begin(begin) => begin.payload_bytes,

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// What an object is: `dmu_object_type_t`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct ObjectType(pub u32);
 
 /// The names of the types up to 53, in OpenZFS's own words: OpenZFS 2.4 `module/zfs/dmu.c`, `dmu_ot`.
@@ -106,15 +109,11 @@ impl fmt::Display for ObjectType {
     }
 }
 
-/// The number.
-impl Serialize for ObjectType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(self.0)
-    }
-}
-
 /// How a block is compressed: `enum zio_compress`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Compression(pub u8);
 
 const COMPRESSIONS: [&str; 17] = [
@@ -161,13 +160,6 @@ impl fmt::Display for Compression {
             Some(name) => f.write_str(name),
             None => write!(f, "compression {}", self.0),
         }
-    }
-}
-
-/// The number.
-impl Serialize for Compression {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(self.0)
     }
 }
 

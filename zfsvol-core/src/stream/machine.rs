@@ -252,7 +252,7 @@ impl Machine {
 }
 
 /// What follows a record has a length that can be: no more is ever kept.
-fn check_length(record: &Record) -> Result<(), Problem> {
+pub(super) fn check_length(record: &Record) -> Result<(), Problem> {
     let (max, allowed) = match record {
         Record::Begin(_) => (BEGIN_PAYLOAD_BYTES_MAX.into(), "at most 64 MiB, in words of 4"),
         Record::Object(_) => (BONUS_BYTES_MAX, "at most 16192, in words of 4"),

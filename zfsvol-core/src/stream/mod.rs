@@ -30,6 +30,7 @@ mod dump;
 mod error;
 mod fields;
 mod file_tree;
+mod from_fields;
 mod header;
 mod image;
 mod kind;

@@ -110,8 +110,13 @@ impl<S: Source> StreamReader<S> {
     /// Stops behind the end of the stream and leaves what follows unread, instead of taking it for damage.
     #[must_use]
     pub fn stop_at_end(mut self) -> Self {
-        self.to_end_of_input = false;
+        self.set_stop_at_end();
         self
+    }
+
+    /// The same for a reader that is in use.
+    pub fn set_stop_at_end(&mut self) {
+        self.to_end_of_input = false;
     }
 
     /// The next record with what follows it; `None` once all has come and is sound.

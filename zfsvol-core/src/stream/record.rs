@@ -3,9 +3,10 @@
 //! The fields have the widths and units of `dmu_replay_record_t`, OpenZFS 2.4 `include/sys/zfs_ioctl.h`: lengths and offsets in bytes.
 //! They are what the stream says, and nothing vouches for them until the stream has been verified.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{BeginFlags, Checksum, Compression, HeaderType, ObjectType, StreamFeatures};
+use crate::nvlist::NvString;
 use crate::units::Guid;
 
 /// What a begin record starts its contents with: `DMU_BACKUP_MAGIC`.
@@ -15,7 +16,7 @@ pub const STREAM_MAGIC: u64 = 0x2_f5ba_cbac;
 pub const STREAM_NAME_BYTES: usize = 256;
 
 /// The kind of a record: `drr_type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[repr(u32)]
 pub enum RecordType {
@@ -24,6 +25,7 @@ pub enum RecordType {
     /// An object: a file, a directory, the block device of a zvol.
     Object = 1,
     /// Objects that are not there.
+    #[serde(rename = "FREEOBJECTS")]
     FreeObjects = 2,
     /// A block of data.
     Write = 3,
@@ -91,6 +93,8 @@ impl RecordType {
 }
 
 /// A record, by its kind.
+///
+/// Serialised, it is its fields by their names and its kind as `record`; so is it deserialised, with all of them and no others, in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "record", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Record {
@@ -120,7 +124,8 @@ pub enum Record {
 }
 
 /// `struct drr_begin`: what the stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Begin {
     /// Always [`STREAM_MAGIC`].
     pub magic: u64,
@@ -131,7 +136,7 @@ pub struct Begin {
     /// `dmu_objset_type_t`: 2 for a file system, 3 for a zvol, 0 in a package.
     pub objset_type: u32,
     /// What the sender says of it.
-    #[serde(serialize_with = "begin_flags")]
+    #[serde(serialize_with = "crate::serial::begin_flags", deserialize_with = "begin_flags")]
     pub flags: BeginFlags,
     /// The GUID of the snapshot; 0 in a package.
     pub to_guid: Guid,
@@ -185,11 +190,17 @@ impl StreamName {
     /// This name; `None` when it does not fit with its ending zero, or holds one.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
+        Self::from_bytes(name.as_bytes())
+    }
+
+    /// The same of a name that need not be UTF-8.
+    #[must_use]
+    pub fn from_bytes(name: &[u8]) -> Option<Self> {
         let mut field = [0; STREAM_NAME_BYTES];
-        if name.len() >= STREAM_NAME_BYTES || name.contains('\0') {
+        if name.len() >= STREAM_NAME_BYTES || name.contains(&0) {
             return None;
         }
-        field.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        field.get_mut(..name.len())?.copy_from_slice(name);
         Some(Self(field))
     }
 
@@ -212,14 +223,25 @@ impl std::fmt::Debug for StreamName {
     }
 }
 
+/// Its bytes, whatever they are.
 impl Serialize for StreamName {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        NvString::from(self.as_bytes()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = NvString::deserialize(deserializer)?;
+        Self::from_bytes(name.as_bytes()).ok_or_else(|| {
+            serde::de::Error::custom("a name has at most 255 bytes, none of them zero")
+        })
     }
 }
 
 /// `struct drr_object`: an object, which may have been there before. What follows is its bonus buffer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Object {
     /// Its number.
     pub object: u64,
@@ -262,7 +284,8 @@ impl Object {
 pub const RAW_SWAPPED: u8 = 1 << 1;
 
 /// `struct drr_freeobjects`: objects that are not there, and must not be there any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FreeObjects {
     /// The first.
     pub first: u64,
@@ -273,7 +296,8 @@ pub struct FreeObjects {
 }
 
 /// What a receiver needs to take an encrypted block as it is. Zero in all but raw streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CryptParams {
     /// What the key of the block is derived with.
     pub salt: [u8; 8],
@@ -284,7 +308,8 @@ pub struct CryptParams {
 }
 
 /// `ddt_key_t`: what a block is known by in a deduplicated pool. Zero where no checksum is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DedupKey {
     /// The checksum of the block in the sending pool.
     pub checksum: [u64; 4],
@@ -293,7 +318,8 @@ pub struct DedupKey {
 }
 
 /// `struct drr_write`: a block of an object. What follows is the block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Write {
     /// The object.
     pub object: u64,
@@ -320,7 +346,8 @@ pub struct Write {
 }
 
 /// `struct drr_free`: a hole, in place of what was there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Free {
     /// The object.
     pub object: u64,
@@ -333,7 +360,8 @@ pub struct Free {
 }
 
 /// `struct drr_end`: the end, with the checksum of all before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct End {
     /// The checksum of all before it, its own begin included; zero at the end of a package.
     pub checksum: Checksum,
@@ -342,7 +370,8 @@ pub struct End {
 }
 
 /// `struct drr_write_byref`: a block that came before. Releases since 2.0 do not receive it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WriteByref {
     /// The object.
     pub object: u64,
@@ -367,7 +396,8 @@ pub struct WriteByref {
 }
 
 /// `struct drr_spill`: attributes that did not fit into their object. What follows is the block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Spill {
     /// The object.
     pub object: u64,
@@ -394,7 +424,8 @@ impl Spill {
 
 /// `struct drr_write_embedded`: a block so small that it lives in its block pointer. What follows is what was in it,
 /// filled up to a multiple of 8 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WriteEmbedded {
     /// The object.
     pub object: u64,
@@ -415,7 +446,8 @@ pub struct WriteEmbedded {
 }
 
 /// `struct drr_object_range`: how a block of objects is encrypted, in raw streams. The objects follow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ObjectRange {
     /// The first object.
     pub first: u64,
@@ -430,7 +462,8 @@ pub struct ObjectRange {
 }
 
 /// `struct drr_redact`: a part of an object that is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Redact {
     /// The object.
     pub object: u64,
@@ -443,8 +476,9 @@ pub struct Redact {
 }
 
 impl Record {
-    /// A record of this kind with every field zero.
-    pub(super) fn empty(kind: RecordType) -> Self {
+    /// A record of this kind with every field zero, but for what a begin record always has.
+    #[must_use]
+    pub fn empty(kind: RecordType) -> Self {
         match kind {
             RecordType::Begin => Self::Begin(Begin::default()),
             RecordType::Object => Self::Object(Object::default()),
@@ -538,7 +572,7 @@ impl Record {
 impl Default for Begin {
     fn default() -> Self {
         Self {
-            magic: 0,
+            magic: STREAM_MAGIC,
             version_info: 0,
             creation_time: 0,
             objset_type: 0,
@@ -551,6 +585,6 @@ impl Default for Begin {
     }
 }
 
-fn begin_flags<S: serde::Serializer>(flags: &BeginFlags, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u32(flags.bits())
+fn begin_flags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BeginFlags, D::Error> {
+    u32::deserialize(deserializer).map(BeginFlags::from_bits_retain)
 }

@@ -2,16 +2,18 @@
 
 use std::io::Write as Output;
 
-use super::machine::seal;
+use super::machine::{check_length, seal};
 use super::place::Place;
 use super::{
-    Checksum, End, Fletcher4, Frame, Header, Part, Problem, Record, RecordType, StreamError,
+    Checksum, End, Fletcher4, Frame, Header, Part, Problem, Record, RecordType, STREAM_MAGIC,
+    StreamError,
 };
 use crate::nvlist::ByteOrder;
 
 /// Writes records with the right checksums, whatever theirs say.
 ///
-/// What was read and is written with [`copy`](Self::copy) is byte for byte what it was.
+/// What was read and is written with [`copy`](Self::copy) is byte for byte what it was. A record that is refused leaves no trace in the output, and another can be
+/// written in its place; once the output fails, nothing can.
 #[derive(Debug)]
 pub struct StreamWriter<W> {
     output: W,
@@ -20,6 +22,8 @@ pub struct StreamWriter<W> {
     byte_order: ByteOrder,
     index: u64,
     offset: u64,
+    /// Part of a record may be missing: what could come after that would be no stream.
+    broken: bool,
 }
 
 impl<W: Output> StreamWriter<W> {
@@ -28,7 +32,7 @@ impl<W: Output> StreamWriter<W> {
     pub fn new(output: W) -> Self {
         let byte_order = ByteOrder::HOST;
         let sum = Fletcher4::new(byte_order);
-        Self { output, place: Place::Start, sum, byte_order, index: 0, offset: 0 }
+        Self { output, place: Place::Start, sum, byte_order, index: 0, offset: 0, broken: false }
     }
 
     /// As [`StreamWriter::new`], with numbers in this byte order.
@@ -56,13 +60,26 @@ impl<W: Output> StreamWriter<W> {
         record: &Record,
         payload: &[u8],
     ) -> Result<(), StreamError> {
+        self.replace_header(frame.header, record, payload)
+    }
+
+    /// As [`replace`](Self::replace), of a record of which only the header was kept.
+    ///
+    /// # Errors
+    ///
+    /// When it is not due here, its payload has not the length that the record says, or the output cannot be written.
+    pub fn replace_header(
+        &mut self,
+        header: &Header,
+        record: &Record,
+        payload: &[u8],
+    ) -> Result<(), StreamError> {
         if self.place == Place::Start {
-            self.byte_order = frame.header.byte_order();
+            self.byte_order = header.byte_order();
             self.sum = Fletcher4::new(self.byte_order);
         }
-        let header = frame.header.with(record);
-        let sealed = !frame.header.checksum().is_zero();
-        self.put(header, record, payload, sealed)
+        let sealed = !header.checksum().is_zero();
+        self.put(header.with(record), record, payload, sealed)
     }
 
     /// Writes a new record.
@@ -83,6 +100,7 @@ impl<W: Output> StreamWriter<W> {
     ///
     /// When the stream has no end yet, or the output cannot be written.
     pub fn finish(mut self) -> Result<W, StreamError> {
+        self.check_output(None)?;
         if self.place != Place::Done {
             return Err(self.error(None, Problem::NoEnd));
         }
@@ -98,6 +116,7 @@ impl<W: Output> StreamWriter<W> {
         sealed: bool,
     ) -> Result<(), StreamError> {
         let kind = Some(record.record_type());
+        self.check_output(kind)?;
         let written = self.try_put(header, record, payload, sealed);
         written.map_err(|problem| self.error(kind, problem))?;
         self.index += 1;
@@ -112,6 +131,12 @@ impl<W: Output> StreamWriter<W> {
         sealed: bool,
     ) -> Result<(), Problem> {
         let (part, place) = self.place.advance(record)?;
+        match record {
+            Record::Begin(begin) if begin.magic != STREAM_MAGIC => {
+                return Err(Problem::Magic(begin.magic));
+            }
+            _ => check_length(record)?,
+        }
         if record.payload_bytes() != payload.len() as u64 {
             let found = payload.len() as u64;
             let allowed = "what the record says";
@@ -135,11 +160,18 @@ impl<W: Output> StreamWriter<W> {
             _ => seal(&mut self.sum, &mut header, sealed),
         }
         self.sum.update(payload);
+        self.broken = true;
         self.output.write_all(header.as_bytes()).map_err(Problem::Io)?;
         self.output.write_all(payload).map_err(Problem::Io)?;
+        self.broken = false;
         self.offset += (header.as_bytes().len() + payload.len()) as u64;
         self.place = place;
         Ok(())
+    }
+
+    fn check_output(&self, kind: Option<RecordType>) -> Result<(), StreamError> {
+        let reason = "a record before could not be written: the output is of no use";
+        if self.broken { Err(self.error(kind, Problem::Unsupported(reason))) } else { Ok(()) }
     }
 
     fn error(&self, kind: Option<RecordType>, problem: Problem) -> StreamError {

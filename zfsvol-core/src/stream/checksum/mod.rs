@@ -70,6 +70,18 @@ impl serde::Serialize for Checksum {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Checksum {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let sums: Option<Vec<u64>> =
+            text.split('/').map(|sum| u64::from_str_radix(sum, 16).ok()).collect();
+        let sums = sums.and_then(|sums| sums.try_into().ok());
+        sums.map(Self).ok_or_else(|| {
+            serde::de::Error::custom("a checksum is four hexadecimal numbers: `a/b/c/d`")
+        })
+    }
+}
+
 /// The low half.
 #[expect(clippy::cast_possible_truncation, reason = "the sums are taken modulo 2^64, on purpose")]
 fn low(number: u128) -> u64 {

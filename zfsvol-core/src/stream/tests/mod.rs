@@ -6,6 +6,7 @@ use std::{fs, io};
 use super::*;
 use crate::nvlist::ByteOrder;
 
+mod by_name;
 mod content;
 mod damage;
 mod files;
