@@ -203,6 +203,11 @@ typedef struct zfsvol_replay zfsvol_replay;
 typedef struct zfsvol_send zfsvol_send;
 
 /**
+ * Writes a stream or a package record by record, with the right checksums whatever those of the records say. By one thread at a time; others wait.
+ */
+typedef struct zfsvol_stream_writer zfsvol_stream_writer;
+
+/**
  * The vdevs of a pool that is to be created, or of those to be added to one. Nobody else may use it while it is changed.
  */
 typedef struct zfsvol_topology zfsvol_topology;
@@ -1177,6 +1182,11 @@ typedef struct {
 } zfsvol_bookmark;
 
 /**
+ * Which byte of a number comes first: a `ZFSVOL_BYTE_ORDER_...`.
+ */
+typedef uint32_t zfsvol_byte_order;
+
+/**
  * How the devices of a vdev share the data: a `ZFSVOL_REDUNDANCY_...`.
  */
 typedef uint32_t zfsvol_redundancy;
@@ -1642,6 +1652,16 @@ typedef uint32_t zfsvol_offline;
  * As streams and labels have it, the same on every machine.
  */
 #define ZFSVOL_ENCODING_XDR 1
+
+/**
+ * As the kernel of a machine reads it whose numbers begin with the least significant byte.
+ */
+#define ZFSVOL_ENCODING_NATIVE_LITTLE 2
+
+/**
+ * The same of one whose numbers begin with the most significant byte.
+ */
+#define ZFSVOL_ENCODING_NATIVE_BIG 3
 
 /**
  * No value: the pair is there or it is not.
@@ -2128,6 +2148,21 @@ typedef uint32_t zfsvol_offline;
  * A number is none of those that are known there: an activity, a type of pair.
  */
 #define ZFSVOL_STATUS_UNKNOWN_NUMBER 205
+
+/**
+ * As this machine has it.
+ */
+#define ZFSVOL_BYTE_ORDER_HOST 0
+
+/**
+ * The least significant.
+ */
+#define ZFSVOL_BYTE_ORDER_LITTLE 1
+
+/**
+ * The most significant.
+ */
+#define ZFSVOL_BYTE_ORDER_BIG 2
 
 /**
  * One device, no redundancy.
@@ -4519,8 +4554,16 @@ zfsvol_status zfsvol_records_open(const zfsvol_reader *reader,
 zfsvol_status zfsvol_records_open_fd(int32_t fd, zfsvol_records **records, zfsvol_error **error);
 
 /**
+ * From now on the reader stops behind the end of the stream, and leaves what follows unread, instead of taking it for damage. It reads no byte beyond the end then, so that the caller can go on from there.
+ */
+zfsvol_status zfsvol_records_stop_at_end(const zfsvol_records *records,
+                                         zfsvol_error **error);
+
+/**
  * The next record; NULL when all have come and the stream is sound: `index`, `offset` (uint64), `part` (string: `package_head`, `stream`, `package_end`), `kind` (string: `BEGIN`, `OBJECT`, `WRITE`, ...), `text` (string,
- * as `zstream dump` prints it), `payload_bytes` (uint64), `fields` (nvlist: what it says, each field by its name), `object` (uint64) where it is about one, and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
+ * as `zstream dump` prints it), `payload_bytes` (uint64), `big_endian` (boolean), `fields` (nvlist: what it says, each field by its name), and `object` (uint64) where it is about one. With `payloads` there is what
+ * `zfsvol_stream_writer_write` needs to write it again, too: `payload` (byte array; behind a `BEGIN`, if any, a list for `zfsvol_nvlist_unpack`) and `header` (byte array: the record as it is in the stream).
+ * What a record says is vouched for by the checksum of the one after it.
  *
  * Fails as `zfsvol_stream_verify`.
  */
@@ -4528,6 +4571,13 @@ zfsvol_status zfsvol_records_next(const zfsvol_records *records,
                                   bool payloads,
                                   zfsvol_nvlist **record,
                                   zfsvol_error **error);
+
+/**
+ * What has come so far, as `zfsvol_stream_verify` has it.
+ */
+zfsvol_status zfsvol_records_progress(const zfsvol_records *records,
+                                      zfsvol_nvlist **summary,
+                                      zfsvol_error **error);
 
 /**
  * Frees a reader, at its end or not. Does nothing for NULL.
@@ -4540,6 +4590,58 @@ void zfsvol_records_free(zfsvol_records *records);
 zfsvol_status zfsvol_token_decode(zfsvol_str token,
                                   zfsvol_nvlist **fields,
                                   zfsvol_error **error);
+
+/**
+ * Writes a stream to `writer`, with numbers in that order; where the first record is one that was read, in the order of that. The context is released by `zfsvol_stream_writer_finish`, when the object is freed, or at once if this fails.
+ */
+zfsvol_status zfsvol_stream_writer_open(const zfsvol_writer *writer,
+                                        zfsvol_byte_order byte_order,
+                                        zfsvol_stream_writer **stream,
+                                        zfsvol_error **error);
+
+/**
+ * Writes the next record, and the `len` bytes at `payload` that follow it: as many as its fields say.
+ *
+ * `record` is as `zfsvol_records_next` gives it, changed or not, or as `zfsvol_stream_record_new` does. Of its pairs `fields` is what the record says: all fields of its kind, and no others. Numbers can have any width that
+ * they fit in. The checksums are filled in, that of an `END` too. With `header` and `big_endian`, which records have that were read with payloads, bytes that are no field stay as they were, so
+ * that a record that was not changed is written byte for byte as it was. All other pairs are passed over.
+ *
+ * A stream is a `BEGIN`, what it consists of, and an `END`; a package is a `BEGIN`, an `END`, streams, and an `END`. What a record means together with others is not looked at. A record that is refused leaves
+ * no trace, and another can be written in its place; when the writer has failed, nothing more can be written.
+ *
+ * Fails with `INVALID` (it is not due here, a field is missing, unknown or of the wrong type, the payload is not as long as the fields say, or too long for any record), `CONSUMED`, and with what writing fails with.
+ */
+zfsvol_status zfsvol_stream_writer_write(const zfsvol_stream_writer *stream,
+                                         const zfsvol_nvlist *record,
+                                         const uint8_t *payload,
+                                         size_t len,
+                                         zfsvol_error **error);
+
+/**
+ * All has been written: whether that is a whole stream. Uses the stream writer up. Fails with `INVALID` when the last `END` is missing, `CONSUMED`.
+ */
+zfsvol_status zfsvol_stream_writer_finish(const zfsvol_stream_writer *stream,
+                                          zfsvol_error **error);
+
+/**
+ * Frees a stream writer, after its end or before: what was written then is no whole stream. Does nothing for NULL.
+ */
+void zfsvol_stream_writer_free(zfsvol_stream_writer *stream);
+
+/**
+ * A new record of that kind (`BEGIN`, `OBJECT`, `FREEOBJECTS`, `WRITE`, ...), to be filled in and written: `kind` (string) and `fields` (nvlist, as `zfsvol_records_next` has it), of which all are zero or empty but
+ * the `magic` of a `BEGIN`. Its `version_info` is 1 for a stream and 2 for a package, and its features (`zfsvol_stream_numbers`) times 4. Fails with `INVALID` for a kind that there is not.
+ */
+zfsvol_status zfsvol_stream_record_new(zfsvol_str kind,
+                                       zfsvol_nvlist **record,
+                                       zfsvol_error **error);
+
+/**
+ * The numbers in records that have a name, by that: `features` (those of a `BEGIN`, before they are times 4), `begin_flags` (its `flags`), `object_types` and `compressions`, each an nvlist of uint64. The names of features,
+ * types and compressions are OpenZFS's own.
+ */
+zfsvol_status zfsvol_stream_numbers(zfsvol_nvlist **numbers,
+                                    zfsvol_error **error);
 
 /**
  * A topology with nothing in it. Its vdevs have sectors of 2 to the power of `ashift` bytes, 9 to 16, where they do not say otherwise; 0 for what the devices say.

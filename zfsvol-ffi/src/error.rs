@@ -168,6 +168,12 @@ impl From<DeError> for Fault {
 
 impl From<std::io::Error> for Fault {
     fn from(error: std::io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&std::io::Error> for Fault {
+    fn from(error: &std::io::Error) -> Self {
         // What was wrapped on its way through `std::io` is unwrapped.
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(error) => Self::Core(error.clone()),

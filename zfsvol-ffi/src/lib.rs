@@ -48,6 +48,7 @@ pub mod send;
 pub mod snapshot;
 pub mod status;
 pub mod stream;
+pub mod stream_writer;
 pub mod topology;
 pub mod transfer;
 pub mod transform;

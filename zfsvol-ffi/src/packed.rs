@@ -44,6 +44,10 @@ pub type zfsvol_encoding = u32;
 pub const ZFSVOL_ENCODING_NATIVE: zfsvol_encoding = 0;
 /// As streams and labels have it, the same on every machine.
 pub const ZFSVOL_ENCODING_XDR: zfsvol_encoding = 1;
+/// As the kernel of a machine reads it whose numbers begin with the least significant byte.
+pub const ZFSVOL_ENCODING_NATIVE_LITTLE: zfsvol_encoding = 2;
+/// The same of one whose numbers begin with the most significant byte.
+pub const ZFSVOL_ENCODING_NATIVE_BIG: zfsvol_encoding = 3;
 
 /// The list packed, byte for byte as libnvpair does it. Free it with `zfsvol_buffer_free`.
 ///
@@ -60,6 +64,8 @@ pub unsafe extern "C" fn zfsvol_nvlist_pack(
         let encoding = match encoding {
             ZFSVOL_ENCODING_NATIVE => Encoding::Native(ByteOrder::HOST),
             ZFSVOL_ENCODING_XDR => Encoding::Xdr,
+            ZFSVOL_ENCODING_NATIVE_LITTLE => Encoding::Native(ByteOrder::Little),
+            ZFSVOL_ENCODING_NATIVE_BIG => Encoding::Native(ByteOrder::Big),
             other => return Err(Fault::unknown("encoding", other)),
         };
         let bytes = caller.get(list)?.encode(encoding).map_err(zfsvol_core::Error::from)?;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use zfsvol_core::nvlist::{NvList, Value};
+use zfsvol_core::nvlist::{ByteOrder, NvList, Value};
 use zfsvol_core::stream::{
     self, Frame, Part, ReadSource, Record, ResumeToken, StreamReader, Verifier,
 };
@@ -154,8 +154,21 @@ pub unsafe extern "C" fn zfsvol_records_open_fd(
     })
 }
 
+/// From now on the reader stops behind the end of the stream, and leaves what follows unread, instead of taking it for damage. It reads no byte beyond the end then, so that the caller can go on from there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_records_stop_at_end(
+    records: *const zfsvol_records,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        caller.get(records)?.with(StreamReader::set_stop_at_end)?;
+    })
+}
+
 /// The next record; NULL when all have come and the stream is sound: `index`, `offset` (uint64), `part` (string: `package_head`, `stream`, `package_end`), `kind` (string: `BEGIN`, `OBJECT`, `WRITE`, ...), `text` (string,
-/// as `zstream dump` prints it), `payload_bytes` (uint64), `fields` (nvlist: what it says, each field by its name), `object` (uint64) where it is about one, and `payload` (byte array) with `payloads`. What a record says is vouched for by the checksum of the one after it.
+/// as `zstream dump` prints it), `payload_bytes` (uint64), `big_endian` (boolean), `fields` (nvlist: what it says, each field by its name), and `object` (uint64) where it is about one. With `payloads` there is what
+/// `zfsvol_stream_writer_write` needs to write it again, too: `payload` (byte array; behind a `BEGIN`, if any, a list for `zfsvol_nvlist_unpack`) and `header` (byte array: the record as it is in the stream).
+/// What a record says is vouched for by the checksum of the one after it.
 ///
 /// Fails as `zfsvol_stream_verify`.
 #[unsafe(no_mangle)]
@@ -174,6 +187,19 @@ pub unsafe extern "C" fn zfsvol_records_next(
             }
         })??;
         out.give_optional(next);
+    })
+}
+
+/// What has come so far, as `zfsvol_stream_verify` has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_records_progress(
+    records: *const zfsvol_records,
+    summary: *mut *mut zfsvol_nvlist,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(summary)?;
+        caller.get(records)?.with(|reader| out.list(reader.progress()))??;
     })
 }
 
@@ -213,12 +239,14 @@ pub(crate) fn told(frame: &Frame<'_>, payloads: bool) -> Result<NvList, Fault> {
         .insert("kind", frame.record.record_type().name())
         .insert("text", frame.record.to_string())
         .insert("payload_bytes", frame.record.payload_bytes())
+        .insert("big_endian", frame.header.byte_order() == ByteOrder::Big)
         .insert("fields", answer::list(frame.record)?);
     if let Some(object) = Record::object(frame.record) {
         list.insert("object", object);
     }
     if payloads {
-        list.insert("payload", Value::ByteArray(frame.payload.to_vec()));
+        list.insert("payload", Value::ByteArray(frame.payload.to_vec()))
+            .insert("header", Value::ByteArray(frame.header.as_bytes().to_vec()));
     }
     Ok(list)
 }

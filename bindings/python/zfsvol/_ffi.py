@@ -50,6 +50,14 @@ class Activity(enum.IntEnum):
     CONDENSE = 9
 
 
+class ByteOrder(enum.IntEnum):
+    """`zfsvol_byte_order`"""
+
+    HOST = 0
+    LITTLE = 1
+    BIG = 2
+
+
 class Class(enum.IntEnum):
     """`zfsvol_class`"""
 
@@ -71,6 +79,8 @@ class Encoding(enum.IntEnum):
 
     NATIVE = 0
     XDR = 1
+    NATIVE_LITTLE = 2
+    NATIVE_BIG = 3
 
 
 class Export(enum.IntEnum):
@@ -1004,6 +1014,8 @@ class Library:
         self.records_next = function("zfsvol_records_next", c_uint32, [c_void_p, c_bool, POINTER(c_void_p), POINTER(c_void_p)])
         self.records_open = function("zfsvol_records_open", c_uint32, [POINTER(zfsvol_reader), POINTER(c_void_p), POINTER(c_void_p)])
         self.records_open_fd = function("zfsvol_records_open_fd", c_uint32, [c_int32, POINTER(c_void_p), POINTER(c_void_p)])
+        self.records_progress = function("zfsvol_records_progress", c_uint32, [c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
+        self.records_stop_at_end = function("zfsvol_records_stop_at_end", c_uint32, [c_void_p, POINTER(c_void_p)])
         self.replay_free = function("zfsvol_replay_free", None, [c_void_p])
         self.replay_left = function("zfsvol_replay_left", c_size_t, [c_void_p])
         self.replay_mismatch = function("zfsvol_replay_mismatch", c_uint32, [c_void_p, POINTER(zfsvol_buffer), POINTER(c_void_p)])
@@ -1038,10 +1050,16 @@ class Library:
         self.stream_drop_record = function("zfsvol_stream_drop_record", c_uint32, [POINTER(zfsvol_reader), POINTER(zfsvol_writer), c_uint64, c_uint64, POINTER(c_uint64), POINTER(c_void_p)])
         self.stream_filter = function("zfsvol_stream_filter", c_uint32, [POINTER(zfsvol_reader), POINTER(zfsvol_writer), CFUNCTYPE(c_bool, c_void_p, c_void_p), c_void_p, POINTER(c_void_p)])
         self.stream_join = function("zfsvol_stream_join", c_uint32, [POINTER(zfsvol_reader), c_size_t, zfsvol_str, c_void_p, POINTER(zfsvol_writer), POINTER(c_void_p)])
+        self.stream_numbers = function("zfsvol_stream_numbers", c_uint32, [POINTER(c_void_p), POINTER(c_void_p)])
         self.stream_recompress = function("zfsvol_stream_recompress", c_uint32, [POINTER(zfsvol_reader), POINTER(zfsvol_writer), zfsvol_str, POINTER(c_void_p)])
+        self.stream_record_new = function("zfsvol_stream_record_new", c_uint32, [zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.stream_split = function("zfsvol_stream_split", c_uint32, [POINTER(zfsvol_reader), CFUNCTYPE(c_int32, c_void_p, c_void_p, POINTER(zfsvol_writer)), c_void_p, POINTER(c_void_p), POINTER(c_void_p)])
         self.stream_verify = function("zfsvol_stream_verify", c_uint32, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)])
         self.stream_verify_fd = function("zfsvol_stream_verify_fd", c_uint32, [c_int32, POINTER(c_void_p), POINTER(c_void_p)])
+        self.stream_writer_finish = function("zfsvol_stream_writer_finish", c_uint32, [c_void_p, POINTER(c_void_p)])
+        self.stream_writer_free = function("zfsvol_stream_writer_free", None, [c_void_p])
+        self.stream_writer_open = function("zfsvol_stream_writer_open", c_uint32, [POINTER(zfsvol_writer), c_uint32, POINTER(c_void_p), POINTER(c_void_p)])
+        self.stream_writer_write = function("zfsvol_stream_writer_write", c_uint32, [c_void_p, c_void_p, c_void_p, c_size_t, POINTER(c_void_p)])
         self.token_decode = function("zfsvol_token_decode", c_uint32, [zfsvol_str, POINTER(c_void_p), POINTER(c_void_p)])
         self.topology_add_cache = function("zfsvol_topology_add_cache", c_uint32, [c_void_p, POINTER(zfsvol_str), c_size_t, POINTER(c_void_p)])
         self.topology_add_spares = function("zfsvol_topology_add_spares", c_uint32, [c_void_p, POINTER(zfsvol_str), c_size_t, POINTER(c_void_p)])

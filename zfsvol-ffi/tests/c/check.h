@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "zfsvol.h"
 
@@ -67,6 +68,14 @@ static inline int has(zfsvol_str text, const char *part) {
     return 0;
 }
 
+/* A new directory, which the test removes: below $TMPDIR, as it is not everywhere that /tmp is for large files. */
+#define PLACE_BYTES 4096
+static inline void make_place(char place[PLACE_BYTES]) {
+    const char *above = getenv("TMPDIR");
+    int len = snprintf(place, PLACE_BYTES, "%s/zfsvol-c-XXXXXX", above == NULL || above[0] == '\0' ? "/tmp" : above);
+    CHECK(len > 0 && len < PLACE_BYTES && mkdtemp(place) != NULL);
+}
+
 /* A kernel in this process, with one empty pool `tank`. */
 static inline zfsvol_zfs *embedded(void) {
     zfsvol_zfs *zfs = NULL;
@@ -102,6 +111,14 @@ static inline zfsvol_nvlist *list_in(const zfsvol_nvlist *list, const char *name
     zfsvol_nvlist *element = NULL;
     OK(zfsvol_nvlist_list(list, str(name), index, &element, &error));
     return element;
+}
+
+/* The bytes of a byte array, lent. */
+static inline const uint8_t *bytes_in(const zfsvol_nvlist *list, const char *name, size_t *len) {
+    zfsvol_pair pair;
+    CHECK(zfsvol_nvlist_get(list, str(name), &pair) && pair.pair_type == ZFSVOL_TYPE_BYTE_ARRAY);
+    *len = pair.count;
+    return (const uint8_t *)pair.items;
 }
 
 static inline size_t count_in(const zfsvol_nvlist *list, const char *name) {

@@ -1,6 +1,5 @@
 /* What needs no dataset: names taken apart, what a policy keeps, what is known of properties. */
 #include <dirent.h>
-#include <unistd.h>
 
 #include "check.h"
 
@@ -120,17 +119,15 @@ static int remove_all(const char *path) {
 
 /* A kernel whose state outlives it. */
 static void directory(void) {
-    const char *above = getenv("TMPDIR");
-    char place[4096];
-    char inside[4200];
+    char place[PLACE_BYTES];
+    char inside[PLACE_BYTES + 8];
     zfsvol_embedded_options options;
     zfsvol_embedded_pool pool;
     zfsvol_zfs *zfs = NULL;
     zfsvol_zfs *other = NULL;
     bool there = false;
     int at;
-    int len = snprintf(place, sizeof(place), "%s/zfsvol-c-XXXXXX", above == NULL || above[0] == '\0' ? "/tmp" : above);
-    CHECK(len > 0 && (size_t)len < sizeof(place) && mkdtemp(place) != NULL);
+    make_place(place);
     snprintf(inside, sizeof(inside), "%s/kept", place);
     memset(&options, 0, sizeof(options));
     options.size = sizeof(options);

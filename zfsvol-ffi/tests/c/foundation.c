@@ -241,7 +241,7 @@ static void nvlists(void) {
         FAILS(zfsvol_nvlist_unpack((const uint8_t *)buffer.ptr, buffer.len / 2, &copy, &error), ZFSVOL_STATUS_INVALID);
         zfsvol_buffer_free(&buffer);
     }
-    FAILS(zfsvol_nvlist_pack(list, 2, &buffer, &error), ZFSVOL_STATUS_UNKNOWN_NUMBER);
+    FAILS(zfsvol_nvlist_pack(list, 4, &buffer, &error), ZFSVOL_STATUS_UNKNOWN_NUMBER);
     FAILS(zfsvol_nvlist_put_number(list, ZFSVOL_STR("n"), ZFSVOL_TYPE_UINT8, 256, &error), ZFSVOL_STATUS_INVALID);
     FAILS(zfsvol_nvlist_put_number(list, ZFSVOL_STR("n"), 28, 0, &error), ZFSVOL_STATUS_UNKNOWN_NUMBER);
     FAILS(zfsvol_nvlist_put_numbers(list, ZFSVOL_STR("n"), ZFSVOL_TYPE_STRING_ARRAY, "", 1, &error),

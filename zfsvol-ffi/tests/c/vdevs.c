@@ -1,20 +1,16 @@
 /* Pools of files: made of a topology, their vdevs changed, exported, searched and imported. */
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "check.h"
 
 #define FILES 8
 
-/* Below $TMPDIR, as it is not everywhere that /tmp is for files of this size. */
-static char folder[4000];
-static char paths[FILES][4096];
+static char folder[PLACE_BYTES];
+static char paths[FILES][PLACE_BYTES + 12];
 
 static void make_files(void) {
-    const char *above = getenv("TMPDIR");
     size_t at;
-    int len = snprintf(folder, sizeof(folder), "%s/zfsvol-c-XXXXXX", above == NULL || above[0] == '\0' ? "/tmp" : above);
-    CHECK(len > 0 && (size_t)len < sizeof(folder) && mkdtemp(folder) != NULL);
+    make_place(folder);
     for (at = 0; at < FILES; at++) {
         int fd;
         snprintf(paths[at], sizeof(paths[at]), "%s/%u", folder, (unsigned)at);
