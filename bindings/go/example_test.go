@@ -185,6 +185,56 @@ func ExampleVerifier() {
 	// tank/web@monday true
 }
 
+// A stream is read and written record by record; on the way the snapshot gets another name.
+func ExampleStreamWriter() {
+	zfs, err := zfsvol.Open("embedded:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer zfs.Close()
+	web, err := zfs.CreateFilesystem("tank/web", nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	monday, err := web.TakeSnapshot("monday")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	stream, err := monday.Send(ctx, zfsvol.SendOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stream.Close()
+	var renamed bytes.Buffer
+	writer, err := zfsvol.NewStreamWriter(&renamed, zfsvol.ByteOrderHost)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer writer.Close()
+	for record, err := range zfsvol.StreamRecords(ctx, stream, true) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if record.Kind == "BEGIN" {
+			record.Fields["to_name"] = "vault/web@first"
+		}
+		if err := writer.WriteRecord(ctx, record); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := writer.Finish(); err != nil {
+		log.Fatal(err)
+	}
+	summary, err := zfsvol.VerifyStream(ctx, &renamed)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(summary.First.ToName)
+	// Output:
+	// vault/web@first
+}
+
 // A pool of two files, whose devices are found in its status.
 func ExampleZfs_CreatePool() {
 	folder, err := os.MkdirTemp("", "zfsvol")

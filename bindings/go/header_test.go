@@ -21,6 +21,7 @@ var unbound = map[string]string{
 	"zfsvol_send_to_writer":      "Stream.WriteTo writes in the goroutine that called it",
 	"zfsvol_stream_verify":       "VerifyStream reads what is in memory and in files too",
 	"zfsvol_records_open_fd":     "StreamRecords reads files too",
+	"zfsvol_records_progress":    "the records that StreamRecords gave add up to it",
 	"zfsvol_transport_pair":      "net.Pipe is one",
 	"zfsvol_pool_wait_start":     "Pool.Wait is ended by a signal to its thread, and leaves none behind",
 	"zfsvol_volume_recover":      "zfsvol_volume_recover_start ends with its context",

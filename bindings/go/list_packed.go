@@ -11,6 +11,9 @@ type Encoding uint32
 const (
 	EncodingNative Encoding = C.ZFSVOL_ENCODING_NATIVE // as the kernel takes it, in the byte order of this machine
 	EncodingXDR    Encoding = C.ZFSVOL_ENCODING_XDR    // as it is on disk and in streams
+	// As the kernel of another machine takes it: numbers begin with the least, or with the most significant byte.
+	EncodingNativeLittle Encoding = C.ZFSVOL_ENCODING_NATIVE_LITTLE
+	EncodingNativeBig    Encoding = C.ZFSVOL_ENCODING_NATIVE_BIG
 )
 
 // Pack packs the list, byte for byte as libnvpair does it. Fails with [ErrWrongType] for a Go value that there is no nvpair for, [ErrInvalid] when a name or

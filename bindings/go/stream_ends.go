@@ -175,7 +175,7 @@ func rewrite(ctx context.Context, to io.Writer, from io.Reader, call func(reader
 	}, in, out)
 }
 
-// eater is an object of the library that is given streams, one after the other.
+// eater is an object of the library that moves a stream, or one after the other, while it is open.
 type eater struct {
 	h *handle
 	// Ends when it is closed, and with it what it reads then.
@@ -189,16 +189,22 @@ func newEater(ptr unsafe.Pointer, free func(unsafe.Pointer)) eater {
 
 // eat runs a call that reads a stream to its end.
 func (e eater) eat(ctx context.Context, r io.Reader, call func(ptr unsafe.Pointer, reader *C.zfsvol_reader, e *cError) cStatus) error {
-	return e.use(func(ptr unsafe.Pointer) error {
-		// Whichever ends first.
-		both, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(e.ctx, func() { cancel(ErrClosed) })()
-		in := &source{ctx: both, r: r}
-		return moving(both, func() error {
+	return e.until(ctx, func(ctx context.Context, ptr unsafe.Pointer) error {
+		in := &source{ctx: ctx, r: r}
+		return moving(ctx, func() error {
 			reader := in.lend()
 			return done(func(e *cError) cStatus { return call(ptr, &reader, e) })
 		}, in)
+	})
+}
+
+// until runs something with a context that ends with ctx, or when the object is closed.
+func (e eater) until(ctx context.Context, f func(ctx context.Context, ptr unsafe.Pointer) error) error {
+	return e.use(func(ptr unsafe.Pointer) error {
+		both, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(e.ctx, func() { cancel(ErrClosed) })()
+		return f(both, ptr)
 	})
 }
 

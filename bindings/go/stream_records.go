@@ -25,9 +25,13 @@ type Record struct {
 	Object uint64
 	// What it says, each field by its name.
 	Fields List
-	// How many bytes follow it, and these if they were asked for.
+	// How many bytes follow it, and these if they were asked for. Behind a BEGIN, if any, they are a list, for [UnpackList].
 	PayloadBytes uint64
 	Payload      []byte
+	// The stream has the most significant byte of numbers first.
+	BigEndian bool
+	// The record as it is in the stream, if payloads were asked for: what of it is no field stays as it is when it is written again. Nil of a new record.
+	Header []byte
 }
 
 // StreamRecords reads a stream record by record, and verifies it on the way; with payloads, records come with the bytes that follow them. A failure is the last
@@ -35,6 +39,15 @@ type Record struct {
 //
 // Fails as [VerifyStream].
 func StreamRecords(ctx context.Context, r io.Reader, payloads bool) iter.Seq2[Record, error] {
+	return streamRecords(ctx, r, payloads, func(*C.zfsvol_records, *cError) cStatus { return C.ZFSVOL_STATUS_OK })
+}
+
+// StreamRecordsToEnd is [StreamRecords] for a stream that something else follows: it reads as far as the stream goes, and leaves the rest in r.
+func StreamRecordsToEnd(ctx context.Context, r io.Reader, payloads bool) iter.Seq2[Record, error] {
+	return streamRecords(ctx, r, payloads, func(records *C.zfsvol_records, e *cError) cStatus { return C.zfsvol_records_stop_at_end(records, e) })
+}
+
+func streamRecords(ctx context.Context, r io.Reader, payloads bool, prepare func(records *C.zfsvol_records, e *cError) cStatus) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		if err := begin(ctx); err != nil {
 			yield(Record{}, err)
@@ -48,6 +61,10 @@ func StreamRecords(ctx context.Context, r io.Reader, payloads bool) iter.Seq2[Re
 			return
 		}
 		defer C.zfsvol_records_free(records)
+		if err := done(func(e *cError) cStatus { return prepare(records, e) }); err != nil {
+			yield(Record{}, err)
+			return
+		}
 		for {
 			var list List
 			err := awake(ctx, []end{in}, func() (err error) {
@@ -67,8 +84,10 @@ func StreamRecords(ctx context.Context, r io.Reader, payloads bool) iter.Seq2[Re
 
 func recordOf(list List) Record {
 	payload, _ := list["payload"].([]byte)
+	header, _ := list["header"].([]byte)
 	return Record{
 		Index: list.number("index"), Offset: list.number("offset"), Part: list.text("part"), Kind: list.text("kind"), Text: list.text("text"),
 		Object: list.number("object"), Fields: list.list("fields"), PayloadBytes: list.number("payload_bytes"), Payload: payload,
+		BigEndian: list.truth("big_endian"), Header: header,
 	}
 }
