@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
@@ -233,6 +233,81 @@ def test_records_are_an_iterator(data: zfsvol.Zfs) -> None:
     kinds = [record["kind"] for record in found]
     assert kinds[0] == "BEGIN" and kinds[-1] == "END" and "WRITE" in kinds
     assert b"x" * 1000 in b"".join(record.get("payload", b"") for record in found) or "payload" in found[kinds.index("WRITE")]
+
+
+def rewritten(whole: bytes, edit: Callable[[Dict[str, Any]], None]) -> bytes:
+    """A stream that was read record by record and written again, each record as `edit` leaves it."""
+    out = io.BytesIO()
+    with stream.StreamWriter(out) as writer, stream.records(io.BytesIO(whole), payloads=True) as records:
+        for record in records:
+            edit(record)
+            writer.write(record)
+        writer.finish()
+    return out.getvalue()
+
+
+def test_records_are_written_as_they_were_read(data: zfsvol.Zfs) -> None:
+    for whole in (sent(data, "tank/v@a"), sent(data, "tank/v@b", "tank/v@a", zfsvol.SendFlags.COMPRESS)):
+        assert rewritten(whole, lambda record: None) == whole
+        assert rewritten(whole, lambda record: record.pop("header")) == whole
+
+
+def test_changed_stream_is_received(data: zfsvol.Zfs) -> None:
+    def blacken(record: Dict[str, Any]) -> None:
+        if record["kind"] == "WRITE" and record["object"] == 1:
+            record["payload"] = b"y" * len(record["payload"])
+
+    with data.receive("tank/w@a") as receiving:
+        receiving.copy_from(io.BytesIO(rewritten(sent(data, "tank/v@a"), blacken)))
+    assert contents(data, "tank/w")[: 1 << 20] == b"y" * (1 << 20)
+
+
+def test_stream_is_made_of_nothing(tmp_path: Path) -> None:
+    numbers = stream.numbers()
+    version = 1 + 4 * numbers["features"]["resuming"]
+    assert (numbers["object_types"]["zvol object"], numbers["begin_flags"]["free_records"]) == (23, 4)
+    packed = zfsvol.nvlist.dumps({"resume_object": 1}, zfsvol.Encoding.NATIVE_BIG)
+    with (tmp_path / "a").open("wb") as sink, stream.StreamWriter(sink, byte_order=zfsvol.ByteOrder.BIG) as writer:
+        with pytest.raises(zfsvol.InvalidError, match="expected BEGIN, found END"):
+            writer.write(stream.new_record("END"))
+        writer.write(stream.new_record("BEGIN", version_info=version, to_guid=7, to_name=b"caf\xe9@s", payload_bytes=len(packed)), packed)
+        for wrong in ({"flags": 256}, {"ofset": 1}, {"offset": -1}, {"logical_bytes": 512}):
+            with pytest.raises(zfsvol.InvalidError, match=next(iter(wrong)).split("_")[0] + "|length"):
+                writer.write(stream.new_record("WRITE", **wrong))
+        with pytest.raises(zfsvol.InvalidError):
+            writer.write({"fields": {}})
+        writer.write(stream.new_record("FREE", object=1, length=512, to_guid=7))
+        writer.write(stream.new_record("END", to_guid=7))
+        writer.finish()
+        with pytest.raises(zfsvol.ConsumedError):
+            writer.finish()
+    found = stream.verify((tmp_path / "a").read_bytes())
+    assert found["big_endian"] is True and found["first"]["to_name"] == b"caf\xe9@s"
+    with pytest.raises(zfsvol.InvalidError):
+        stream.new_record("WRIT")
+
+
+def test_what_follows_a_stream_is_left_where_it_is(data: zfsvol.Zfs, tmp_path: Path) -> None:
+    whole = sent(data, "tank/v@a")
+    (tmp_path / "a").write_bytes(whole + b"more")
+    for buffering in (-1, 0):
+        with (tmp_path / "a").open("rb", buffering=buffering) as source:
+            with stream.records(source, stop_at_end=True) as records:
+                count = len(list(records))
+                assert records.progress()["bytes"] == len(whole) and count > 3
+            assert source.read() == b"more"
+    with pytest.raises(zfsvol.StreamDamagedError):
+        list(stream.records(io.BytesIO(whole + b"more")))
+
+
+def test_sink_that_fails_is_the_cause() -> None:
+    full = OSError(28, "full")
+    with stream.StreamWriter(Broken(full)) as writer:
+        with pytest.raises(zfsvol.NoSpaceError) as caught:
+            writer.write(stream.new_record("BEGIN", version_info=1))
+        assert caught.value.__cause__ is full
+        with pytest.raises(zfsvol.InvalidError):
+            writer.write(stream.new_record("BEGIN", version_info=1))
 
 
 def test_streams_are_copied_compressed_and_filtered(data: zfsvol.Zfs) -> None:

@@ -1,4 +1,4 @@
-"""What can be done with send streams without a kernel: verify, copy, compress, cut, take apart and put together.
+"""What can be done with send streams without a kernel: verify, copy, compress, cut, take apart and put together, read and write record by record.
 
 Each source and sink is a descriptor, a socket or any file object.
 """
@@ -158,13 +158,14 @@ class Verifier(Handle):
 class Records(Handle):
     """Reads a stream record by record, and verifies it on the way: an iterator.
 
-    Each record is a dict with `index`, `offset`, `part`, `kind` (`BEGIN`, `OBJECT`, `WRITE`, ...), `text`, `payload_bytes`, `fields`, and as it has them `object` and
-    `payload` (bytes). Raises as `verify` on the way.
+    Each record is a dict with `index`, `offset`, `part`, `kind` (`BEGIN`, `OBJECT`, `WRITE`, ...), `text`, `payload_bytes`, `big_endian`, `fields`, and `object` if it is about
+    one; with `payloads` it has `payload` and `header` (bytes) too, and can be written by a `StreamWriter`. With `stop_at_end` what follows the stream is left unread in the source;
+    else it is damage. Raises as `verify` on the way.
     """
 
     _free = lib.records_free
 
-    def __init__(self, source: Source, *, payloads: bool = False) -> None:
+    def __init__(self, source: Source, *, payloads: bool = False, stop_at_end: bool = False) -> None:
         found = _callbacks.descriptor(source)
         self._payloads = payloads
         if found is not None:
@@ -173,6 +174,12 @@ class Records(Handle):
         else:
             reader, self._channel = _callbacks.reader(source)
             super().__init__(made(lib.records_open, ctypes.byref(reader)))
+        if stop_at_end:
+            call(lib.records_stop_at_end, self)
+
+    def progress(self) -> Dict[str, Any]:
+        """What has come so far, as `verify` has it."""
+        return listed(lib.records_progress, self)
 
     def __iter__(self) -> Iterator[Dict[str, Any]]:
         return self
@@ -187,9 +194,84 @@ class Records(Handle):
         return record
 
 
-def records(source: Source, *, payloads: bool = False) -> Records:
-    """The records of a stream, one after the other."""
-    return Records(source, payloads=payloads)
+def records(source: Source, *, payloads: bool = False, stop_at_end: bool = False) -> Records:
+    """The records of a stream, one after the other: see `Records`."""
+    return Records(source, payloads=payloads, stop_at_end=stop_at_end)
+
+
+def new_record(kind: Name, **fields: Any) -> Dict[str, Any]:
+    """A record of that kind, to be written: `kind` and `fields`, all of the kind, which are zero or empty but for those that are given and the `magic` of a `BEGIN`.
+
+    The `version_info` of a `BEGIN` is 1 for a stream and 2 for a package, and its features (see `numbers`) times 4. Raises `InvalidError` for a kind that there is not.
+    """
+    record = listed(lib.stream_record_new, text(kind))
+    record["fields"].update(fields)
+    return record
+
+
+def numbers() -> Dict[str, Dict[str, int]]:
+    """The numbers in records that have a name, by that: `features` (of a `BEGIN`), `begin_flags` (its `flags`), `object_types` and `compressions`.
+
+    >>> numbers()["compressions"]["lz4"]
+    15
+    """
+    return listed(lib.stream_numbers)
+
+
+class StreamWriter(Handle):
+    """Writes a stream or a package record by record: those of another stream, changed or not, and new ones. By one thread at a time; others wait.
+
+        >>> import io
+        >>> import zfsvol
+        >>> with zfsvol.open("embedded:") as zfs:
+        ...     zfs.datasets.create_filesystem("tank/web")
+        ...     zfs.snapshots.create("tank/web@monday")
+        ...     with zfs.send("tank/web@monday") as sending:
+        ...         stream = sending.read()
+        >>> renamed = io.BytesIO()
+        >>> with StreamWriter(renamed) as writer:
+        ...     for record in records(io.BytesIO(stream), payloads=True):
+        ...         if record["kind"] == "BEGIN":
+        ...             record["fields"]["to_name"] = "vault/web@first"
+        ...         writer.write(record)
+        ...     writer.finish()
+        >>> verify(renamed.getvalue())["first"]["to_name"]
+        'vault/web@first'
+
+    The checksums are filled in, whatever those of the records say. A stream is a `BEGIN`, what it consists of, and an `END`; a package is a `BEGIN`, an `END`, streams, and an
+    `END`. What a record means together with others is not looked at. Numbers are in `byte_order`; where the first record is one that was read, in the order of that.
+    """
+
+    _free = lib.stream_writer_free
+
+    def __init__(self, sink: Sink, *, byte_order: _ffi.ByteOrder = _ffi.ByteOrder.HOST) -> None:
+        writer, self._channel = _callbacks.writer(sink)
+        super().__init__(made(lib.stream_writer_open, ctypes.byref(writer), int(byte_order)))
+
+    def write(self, record: Mapping[str, Any], payload: Optional[Any] = None) -> None:
+        """Writes the next record, one of `records` or of `new_record`, and what follows it: `payload`, or else the record's own, as long as the fields say.
+
+        `fields` are all fields of the kind, and no others. With the `header` of a record that was read, bytes that are no field stay as they were, so that a record that was not
+        changed is written byte for byte as it was. All else is passed over. A record that is refused leaves no trace, and another can be written in its place; once the sink has
+        failed, nothing can.
+
+        Raises `InvalidError` for a record that is not due here, lacks a field, has one too much or of the wrong type, or whose payload has another length,
+        `ConsumedError`, and what writing failed with.
+        """
+        written = {"fields": record["fields"]}
+        if "header" in record:
+            written.update(header=bytearray(record["header"]), big_endian=record["big_endian"])
+        try:
+            call(lib.stream_writer_write, self, nvlist.Owned(written), *raw(record.get("payload", b"") if payload is None else payload))
+        except Error as failure:
+            raise failure from self._channel.failure
+
+    def finish(self) -> None:
+        """All has been written: whether that is a whole stream. Uses the writer up, and does not close the sink.
+
+        Raises `InvalidError` when the last `END` is missing, `ConsumedError`.
+        """
+        call(lib.stream_writer_finish, self)
 
 
 def _through(source: Source, sink: Sink, run: Callable[[Any, Any], None]) -> None:
