@@ -58,6 +58,13 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new("push_nothing", pushed, push, Here),
     Scenario::new("push_after_rollback", rolled_back, push, Here),
     Scenario::new("push_resumed_after_rollback", rolled_back_and_cut, push, Here),
+    Scenario::new(
+        "push_after_replica_destroyed",
+        pushed_and_written,
+        destroy_replica_and_push,
+        Here,
+    ),
+    Scenario::new("push_after_half_a_replica_destroyed", push_cut, destroy_replica_and_push, Here),
     Scenario::new("handoff_first", written, handoff, There),
     Scenario::new("handoff", pushed_and_written, handoff, There),
     Scenario::new("handback", handed_over, handback, Here),
@@ -176,6 +183,12 @@ fn taken_over_and_written(stage: &mut Stage) {
 fn push(stage: &Stage) -> Result<(), Error> {
     let options = PushOptions::new();
     stage.node(Here).push(&volume(), stage.link(There), &options)?.wait().map(drop)
+}
+
+/// The other copy goes, and is made anew.
+fn destroy_replica_and_push(stage: &Stage) -> Result<(), Error> {
+    stage.node(There).destroy_replica(&volume())?;
+    push(stage)
 }
 
 fn handoff(stage: &Stage) -> Result<(), Error> {

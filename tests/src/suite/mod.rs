@@ -27,6 +27,7 @@ mod property;
 mod push;
 mod quota;
 mod receive;
+mod replica;
 mod rollback;
 mod send;
 mod snapshot;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Case> {
         unchanged::cases(),
         three::cases(),
         rollback::cases(),
+        replica::cases(),
         wire::cases(),
         pool::cases(),
         import::cases(),

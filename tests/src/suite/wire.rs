@@ -1,4 +1,4 @@
-//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged`, `three` and `rollback` do, and what only connections have: policies, frames that get lost, peers that stall.
+//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged`, `three`, `rollback` and `replica` do, and what only connections have: policies, frames that get lost, peers that stall.
 
 use std::fmt::Debug;
 use std::io;
@@ -19,15 +19,21 @@ use zfsvol_core::volume::{
 };
 use zfsvol_core::{Bytes, Error, ErrorKind};
 
-use super::{push, rollback, takeover, three, unchanged};
+use super::{push, replica, rollback, takeover, three, unchanged};
 use crate::expect::refused;
 use crate::peer::remote;
 use crate::volume::noise;
 use crate::{Case, World, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    let everything =
-        [push::cases(), takeover::cases(), unchanged::cases(), three::cases(), rollback::cases()];
+    let everything = [
+        push::cases(),
+        takeover::cases(),
+        unchanged::cases(),
+        three::cases(),
+        rollback::cases(),
+        replica::cases(),
+    ];
     let everything = everything.into_iter().flatten().map(|case| case.over_connections("wire"));
     let mut cases = vec![
         case(who_may_only_look_pushes_nothing),

@@ -1,18 +1,16 @@
-//! [`VolumeSpec`]: what a new volume is to be; and making and destroying one.
+//! [`VolumeSpec`]: what a new volume is to be; making one, and giving it another name.
 
 use uuid::Uuid;
 
-use super::event::VolumeEventKind::{Created, Destroyed, Renamed};
-use super::keep::TAG_PREFIX;
+use super::event::VolumeEventKind::{Created, Renamed};
 use super::node::no_such_volume;
 use super::{Node, Ownership, VolumeEvent, VolumeInfo, VolumeName, VolumeState};
-use crate::error::{BusyReason, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::property::{PropertySet, PropertyValue, ZvolSize};
 use crate::units::Bytes;
-use crate::zfs::{Create, Key, TreeDestroyed, Zfs};
+use crate::zfs::{Create, Key, Zfs};
 
 const CREATE: &str = "create the volume";
-const DESTROY: &str = "destroy the volume";
 const RENAME: &str = "rename the volume";
 
 /// Properties that the engine alone sets on a volume.
@@ -160,37 +158,6 @@ impl Node {
         self.volume(CREATE, name)
     }
 
-    /// Destroys a volume with its snapshots. `false` when there was none: to do it again is harmless.
-    ///
-    /// All of it goes in one transaction group where the caller may run channel programs (`ZFS_IOC_CHANNEL_PROGRAM`, else
-    /// `ZFS_IOC_DESTROY_SNAPS` and `ZFS_IOC_DESTROY`). Nothing is destroyed when anything is in the way.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::NotOwner`]: it belongs to another node, or is being handed over.
-    /// - [`ErrorKind::Busy`]: it is mounted or open, a snapshot is held, or has a clone; [`Error::failures`] says which.
-    /// - [`ErrorKind::Denied`], [`ErrorKind::PoolSuspended`].
-    pub fn destroy(&self, name: &VolumeName) -> Result<bool> {
-        let volume = match self.owned(DESTROY, name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            owned => owned?,
-        };
-        let dataset = self.dataset(name)?;
-        let told = |error: Error| error.with_operation(DESTROY).with_target(name.as_str());
-        let destroyed = match self.zfs().destroy_recursive(&dataset) {
-            Err(error) if is_kept_for_pushes_alone(&error) => {
-                self.let_go_of_all(&volume).map_err(told)?;
-                self.zfs().destroy_recursive(&dataset)
-            }
-            destroyed => destroyed,
-        };
-        let destroyed = destroyed.map_err(told)?;
-        let was_there = destroyed != TreeDestroyed::Absent;
-        if was_there {
-            self.tell(&VolumeEvent::new(name, Destroyed));
-        }
-        Ok(was_there)
-    }
-
     /// Gives a volume another name. Its UUID stays, by which replicas on other nodes know it. A mounted file system stays mounted where
     /// it is until it is unmounted.
     ///
@@ -224,14 +191,4 @@ pub(super) fn owned_properties(
 ) -> Result<PropertySet> {
     // The root is read-only, so that only what says otherwise can be written.
     ownership.write(properties)?.with("readonly", false)
-}
-
-/// Whether nothing is in the way but the engine's own holds: without the volume there is nothing to push.
-fn is_kept_for_pushes_alone(error: &Error) -> bool {
-    let is_ours = |reason: &BusyReason| match reason {
-        BusyReason::Holds(tags) => tags.iter().all(|tag| tag.starts_with(TAG_PREFIX)),
-        _ => false,
-    };
-    !error.failures().is_empty()
-        && error.failures().iter().all(|one| !one.busy.is_empty() && one.busy.iter().all(is_ours))
 }

@@ -33,6 +33,8 @@ pub enum VolumeEventKind {
     Cloned(VolumeName),
     /// It and its snapshots are gone.
     Destroyed,
+    /// This node's copy of it is gone, with its snapshots. It is another node's, which has it still.
+    ReplicaDestroyed,
     /// It has this name now.
     Renamed(VolumeName),
     /// It has this size now; `None` for a file system without a limit.

@@ -20,6 +20,7 @@ mod aside;
 mod batch;
 mod clone;
 mod create;
+mod destroy;
 mod event;
 mod handoff;
 mod info;

@@ -39,7 +39,7 @@ const LEFT_OUT: [&str; 10] = [
 ];
 
 /// What to do about a copy that cannot be brought up to date: this node cannot know which of the two is the one to keep.
-pub(super) const INSTEAD: &str = "take it over there, and go on with it if it is the newer one; if not, destroy it then, and push again";
+pub(super) const INSTEAD: &str = "take it over there if it is the newer one, and go on with it; if not, destroy the replica there, and push again";
 
 /// How to push.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,7 @@ impl Node {
     /// - [`ErrorKind::NotFound`], [`ErrorKind::NotOwner`]: also when the peer says that it owns the volume, or knows of a later owner.
     /// - [`ErrorKind::Exists`]: the peer has something else of that name.
     /// - [`ErrorKind::DestinationModified`]: the peer's copy was written to behind its back, or has snapshots that this node does not know.
-    ///   [`ErrorKind::BaseMissing`]: the two have nothing in common any more. Take the copy over there: it may be the newer one. If not, destroy it, and push again.
+    ///   [`ErrorKind::BaseMissing`]: the two have nothing in common any more. Take the copy over there: it may be the newer one. If not, destroy it ([`Node::destroy_replica`]), and push again.
     /// - [`ErrorKind::InProgress`]: the volume is being pushed or handed over already.
     /// - [`ErrorKind::Cancelled`]; as [`Zfs::send`](crate::Zfs::send) and [`Zfs::receive`](crate::Zfs::receive).
     pub fn push(

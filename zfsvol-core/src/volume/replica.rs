@@ -104,7 +104,7 @@ impl Node {
             // Never as received ones: the first of those a dataset gets make the kernel take its local ones for received, and clear them
             // (OpenZFS 2.1 to 2.4 `module/zfs/dsl_prop.c`, dsl_prop_get_received; seen on 2.3).
             None => {
-                self.clear_nameless(name, incoming.guid)?;
+                self.clear_nameless(name, Some(incoming.guid))?;
                 options = options.set(&replica_properties(incoming).map_err(told)?);
             }
         }
@@ -210,28 +210,30 @@ impl Node {
         }
     }
 
-    /// Makes room where a first receive of the volume was interrupted before the dataset was said to be one. As good as nothing had come by then.
-    fn clear_nameless(&self, name: &VolumeName, wanted: Guid) -> Result<()> {
+    /// Makes room where a first receive of a volume was interrupted before the dataset was said to be one. As good as nothing had come by then. Whether it was of that volume, the snapshot
+    /// that is wanted says, or that a push had taken it. `false`, and nothing was done, where it is no such dataset, or there is none.
+    pub(super) fn clear_nameless(&self, name: &VolumeName, wanted: Option<Guid>) -> Result<bool> {
         let told = |error: Error| error.with_operation(RECEIVE).with_target(name.as_str());
         let error = match self.get(name) {
             Err(error) if error.kind() == ErrorKind::InProgress => told(error),
-            // Whatever else is wrong, the receive says it.
-            _ => return Ok(()),
+            // Whatever else is wrong, who goes on says it.
+            _ => return Ok(false),
         };
         let dataset = self.dataset(name).map_err(told)?;
         let token = self.zfs().receive_token(&dataset).map_err(told)?;
         let Some(token) = token.and_then(|token| token.parse::<ResumeToken>().ok()) else {
             return Err(error);
         };
-        if token.to_guid != wanted && !token.to_name.snapshot().starts_with(PUSH_PREFIX) {
+        let is_ours = token.to_name.snapshot().starts_with(PUSH_PREFIX);
+        if !is_ours && wanted != Some(token.to_guid) {
             let reason = format!("'{dataset}' is what is left of receiving '{}'", token.to_name);
             return Err(told(Error::new(ErrorKind::Exists, RECEIVE, reason))
-                .with_help("abort that receive, and push again"));
+                .with_help("abort that receive, and try again"));
         }
         match self.zfs().abort_receive(&dataset) {
             // Somebody is at it.
             Err(busy) if busy.kind() == ErrorKind::Busy => Err(error),
-            aborted => aborted.map(drop).map_err(told),
+            aborted => aborted.map(|_| true).map_err(told),
         }
     }
 
