@@ -1,6 +1,7 @@
 //! Nodes and their volumes: whose they are, how large, what they hold; no transfer.
 
 use std::fs;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_renamed_volume_is_the_same_volume),
         case(destroy_takes_the_snapshots_and_is_harmless_to_repeat),
         case(destroy_says_who_is_in_the_way),
+        case(a_block_volume_has_a_device_and_says_where),
         case(a_batch_has_a_result_for_each),
         case(a_batch_of_snapshots_is_of_one_moment),
         case(a_policy_keeps_what_it_should_and_says_why),
@@ -454,6 +456,44 @@ fn destroy_says_who_is_in_the_way(world: &World) {
     assert!(error.to_string().contains("'backup'"), "{error}");
     world.zfs().release(&[(snapshot, "backup")]).expect("released");
     assert!(node.destroy(&volume).expect("destroyed"));
+}
+
+fn a_block_volume_has_a_device_and_says_where(world: &World) {
+    let node = open(world);
+    let volume = disk(&node, "disk");
+    write(&node, &volume, b"data");
+    let found = node.device_path(&volume, WAIT);
+    if world.is_real_module() {
+        let path = found.expect("a device");
+        let mut data = [0; 4];
+        let mut device = fs::File::options().read(true).write(true).open(&path).expect("opened");
+        device.read_exact(&mut data).expect("read");
+        assert_eq!(&data, b"data");
+        device.rewind().expect("rewound");
+        device.write_all(b"more").expect("written");
+        device.sync_all().expect("flushed");
+        drop(device);
+        assert_eq!(read(&node, &volume, 4), b"more");
+        let renamed = name("renamed");
+        node.rename(&volume, &renamed).expect("renamed");
+        assert_eq!(node.device_path(&renamed, WAIT).expect("a device"), path);
+        node.rename(&renamed, &volume).expect("renamed");
+    } else {
+        let error = refused(found, ErrorKind::NotFound);
+        assert_eq!(
+            error.to_string(),
+            "cannot find the device of the volume 'disk': its data is in this process, and there \
+             is nothing of it in /dev; open it through the library"
+        );
+    }
+    let files = name("files");
+    node.create(&files, &VolumeSpec::file_system()).expect("made");
+    let error = refused(node.device_path(&files, WAIT), ErrorKind::WrongType);
+    assert_eq!(error.help(), Some("mount it, and use its path"));
+    refused(node.device_path(&name("none"), WAIT), ErrorKind::NotFound);
+    give_away(&node, &volume);
+    let error = refused(node.device_path(&volume, WAIT), ErrorKind::NotOwner);
+    assert!(error.to_string().contains(&OTHER.to_string()), "{error}");
 }
 
 fn a_batch_has_a_result_for_each(world: &World) {
