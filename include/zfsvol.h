@@ -798,7 +798,7 @@ typedef struct {
     bool adopt;
     /**
      * Called after everything that happened to a volume through this node, in the thread that did it, so by several at once when several use the node. `event`
-     * is lent: `volume` (string), `kind` (string: `created`, `cloned`, `destroyed`, `renamed`, `resized`, `snapshotted`, `snapshots_destroyed`, `rolled_back`, `mounted`, `unmounted`, `pushed`, `received`,
+     * is lent: `volume` (string), `kind` (string: `created`, `cloned`, `destroyed`, `replica_destroyed`, `renamed`, `resized`, `snapshotted`, `snapshots_destroyed`, `rolled_back`, `mounted`, `unmounted`, `pushed`, `received`,
      * `handed_over`, `taken_over`, `set_aside`) and, as the kind has it, `detail`.
      */
     void (*on_event)(void *context, const zfsvol_nvlist *event);
@@ -3205,6 +3205,15 @@ zfsvol_status zfsvol_volume_destroy(const zfsvol_node *node,
                                     zfsvol_error **error);
 
 /**
+ * Destroys this node's copy of a volume that another node owns, with its snapshots, and what came of it by a push that was interrupted. The owner's next push makes it anew. `destroyed` says whether
+ * there was one (NULL if that does not matter). Fails with `INVALID` (this node owns it, or is handing it over), `IN_PROGRESS` (it is being received), `BUSY`, and the error says by what, `EXISTS` (no volume).
+ */
+zfsvol_status zfsvol_volume_destroy_replica(const zfsvol_node *node,
+                                            zfsvol_str name,
+                                            bool *destroyed,
+                                            zfsvol_error **error);
+
+/**
  * Gives a volume another name. Fails with `NOT_FOUND`, `EXISTS`, `NOT_OWNER`, `BUSY`.
  */
 zfsvol_status zfsvol_volume_rename(const zfsvol_node *node,
@@ -3257,7 +3266,7 @@ zfsvol_status zfsvol_volume_destroy_snapshots(const zfsvol_node *node,
                                               zfsvol_error **error);
 
 /**
- * Makes a volume what a snapshot of it is; what was written since is lost. Fails with `BUSY` (newer snapshots, or it is in use), `NOT_FOUND`, `NOT_OWNER`.
+ * Makes a volume what a snapshot of it is; what was written since is lost. Fails with `BUSY` (newer snapshots, or it is in use), `IN_PROGRESS` (it is being pushed or handed over), `NOT_FOUND`, `NOT_OWNER`.
  */
 zfsvol_status zfsvol_volume_rollback(const zfsvol_node *node,
                                      zfsvol_str name,
@@ -3307,6 +3316,16 @@ zfsvol_status zfsvol_volume_open_device(const zfsvol_node *node,
                                         bool writable,
                                         int64_t milliseconds,
                                         zfsvol_device **device,
+                                        zfsvol_error **error);
+
+/**
+ * The node in `/dev` of a block volume that this node owns, waited for `milliseconds` at most; to be freed with `zfsvol_buffer_free`. Fails with `NOT_OWNER`, `WRONG_TYPE` (a file system), `NOT_FOUND` (no
+ * volume; or no such node, as for all that is embedded), and as `zfsvol_device_open`.
+ */
+zfsvol_status zfsvol_volume_device_path(const zfsvol_node *node,
+                                        zfsvol_str name,
+                                        int64_t milliseconds,
+                                        zfsvol_buffer *path,
                                         zfsvol_error **error);
 
 /**

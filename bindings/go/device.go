@@ -35,19 +35,30 @@ func (d Dataset) OpenDevice(ctx context.Context, writable bool) (device *Device,
 
 func openDevice(ctx context.Context, open func(milliseconds C.int64_t, out **C.zfsvol_device, e *cError) cStatus) (*Device, error) {
 	var out *C.zfsvol_device
+	err := awaitDevice(ctx, func(milliseconds C.int64_t) error {
+		return done(func(e *cError) cStatus { return open(milliseconds, &out, e) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &Device{hold(unsafe.Pointer(out), func(p unsafe.Pointer) { C.zfsvol_device_free((*C.zfsvol_device)(p)) }, nil)}
+	return caught(d, d.h), nil
+}
+
+// awaitDevice asks for a device until it is there, or the context ends.
+func awaitDevice(ctx context.Context, ask func(milliseconds C.int64_t) error) error {
 	for {
 		if err := begin(ctx); err != nil {
-			return nil, err
+			return err
 		}
-		err := done(func(e *cError) cStatus { return open(deviceMilliseconds, &out, e) })
+		err := ask(deviceMilliseconds)
 		if errors.Is(err, ErrTimedOut) && ctx.Err() == nil {
 			continue
 		}
 		if err != nil {
-			return nil, ended(ctx, err)
+			return ended(ctx, err)
 		}
-		d := &Device{hold(unsafe.Pointer(out), func(p unsafe.Pointer) { C.zfsvol_device_free((*C.zfsvol_device)(p)) }, nil)}
-		return caught(d, d.h), nil
+		return nil
 	}
 }
 

@@ -28,8 +28,8 @@ type NodeOptions struct {
 // Event is something that happened to a volume.
 type Event struct {
 	Volume string
-	// "created", "cloned", "destroyed", "renamed", "resized", "snapshotted", "snapshots_destroyed", "rolled_back", "mounted", "unmounted", "pushed",
-	// "received", "handed_over", "taken_over" or "set_aside".
+	// "created", "cloned", "destroyed", "replica_destroyed", "renamed", "resized", "snapshotted", "snapshots_destroyed", "rolled_back", "mounted", "unmounted",
+	// "pushed", "received", "handed_over", "taken_over" or "set_aside".
 	Kind string
 	// All of it: as the kind has it, also "detail".
 	Details List

@@ -155,6 +155,56 @@ func TestVolumeMovesAndComesBack(t *testing.T) {
 	fails(t, err, ErrClosed)
 }
 
+func TestReplicaIsDestroyedAndMadeAnew(t *testing.T) {
+	var (
+		mu    sync.Mutex
+		kinds []string
+	)
+	here := nodeOf(t, one, NodeOptions{})
+	there := nodeOf(t, two, NodeOptions{OnEvent: func(event Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		kinds = append(kinds, event.Kind)
+	}})
+	peer := must(LocalPeer(there))(t)
+	defer peer.Close()
+	db, replica := filled(t, here, "db", "hello"), there.Volume("db")
+	same(t, must(replica.DestroyReplica())(t), false)
+	for range 2 {
+		must(db.Push(t.Context(), peer, PushOptions{}))(t)
+		same(t, says(t, replica, 5), "hello")
+		same(t, must(replica.DestroyReplica())(t), true)
+		_, err := replica.Info()
+		fails(t, err, ErrNotFound)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	same(t, strings.Join(kinds, " "), "received replica_destroyed received replica_destroyed")
+	_, err := db.DestroyReplica()
+	fails(t, err, ErrInvalid)
+	same(t, says(t, db, 5), "hello")
+}
+
+func TestDeviceOfAVolumeHasAPath(t *testing.T) {
+	here, there := nodeOf(t, one, NodeOptions{}), nodeOf(t, two, NodeOptions{})
+	peer := must(LocalPeer(there))(t)
+	defer peer.Close()
+	db := filled(t, here, "db", "hello")
+	// What is embedded has no node in /dev.
+	_, err := db.DevicePath(t.Context())
+	fails(t, err, ErrNotFound)
+	files := must(here.CreateVolume("files", VolumeSpec{}))(t)
+	_, err = files.DevicePath(t.Context())
+	fails(t, err, ErrWrongType)
+	must(db.Push(t.Context(), peer, PushOptions{}))(t)
+	_, err = there.Volume("db").DevicePath(t.Context())
+	fails(t, err, ErrNotOwner)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err = db.DevicePath(ended)
+	fails(t, err, context.Canceled)
+}
+
 // served serves one end of a connection, and gives a way to wait for what became of it.
 func served(t *testing.T, node *Node, conn io.ReadWriteCloser, policy Policy) func() (*Served, error) {
 	type outcome struct {

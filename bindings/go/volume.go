@@ -129,6 +129,18 @@ func (v Volume) Destroy() (destroyed bool, err error) {
 	return bool(was), err
 }
 
+// DestroyReplica destroys this node's copy of a volume that another node owns, with its snapshots and what came of it by a push that was interrupted, and says whether there was one. The
+// owner's next push makes it anew.
+//
+// Fails with [ErrInvalid] (this node owns it, or is handing it over), [ErrInProgress] (it is being received), [ErrExists] (no volume), [ErrBusy], and [Error.Busy] says by what.
+func (v Volume) DestroyReplica() (destroyed bool, err error) {
+	var was C.bool
+	err = v.done(func(node *C.zfsvol_node, name cStr, e *cError) cStatus {
+		return C.zfsvol_volume_destroy_replica(node, name, &was, e)
+	})
+	return bool(was), err
+}
+
 // Rename gives the volume another name, and returns it by that. Fails with [ErrNotFound], [ErrExists], [ErrNotOwner], [ErrBusy].
 func (v Volume) Rename(to string) (Volume, error) {
 	err := v.done(func(node *C.zfsvol_node, name cStr, e *cError) cStatus {
@@ -192,7 +204,7 @@ func (v Volume) DestroySnapshots(snapshots ...string) error {
 }
 
 // Rollback makes the volume what a snapshot of it is; what was written since is lost. Fails with [ErrBusy] (newer snapshots, or it is in use),
-// [ErrNotFound], [ErrNotOwner].
+// [ErrInProgress] (it is being pushed or handed over), [ErrNotFound], [ErrNotOwner].
 func (v Volume) Rollback(snapshot string) error {
 	return v.done(func(node *C.zfsvol_node, name cStr, e *cError) cStatus {
 		return C.zfsvol_volume_rollback(node, name, lend(snapshot), e)
@@ -251,6 +263,19 @@ func (v Volume) OpenDevice(ctx context.Context, writable bool) (device *Device, 
 		return err
 	})
 	return device, err
+}
+
+// DevicePath is the node in /dev of a block volume that this node owns, for programs that take a path. It is waited for until the context ends.
+//
+// Fails with [ErrNotOwner], [ErrWrongType] (a file system), [ErrNotFound] (no volume; or no such node, as for all that is embedded), and as [Dataset.OpenDevice].
+func (v Volume) DevicePath(ctx context.Context) (path string, err error) {
+	err = awaitDevice(ctx, func(milliseconds C.int64_t) error {
+		path, err = v.node.given(func(node *C.zfsvol_node, out *C.zfsvol_buffer, e *cError) cStatus {
+			return C.zfsvol_volume_device_path(node, lend(v.name), milliseconds, out, e)
+		})
+		return err
+	})
+	return path, err
 }
 
 func (v Volume) done(call func(node *C.zfsvol_node, name cStr, e *cError) cStatus) error {

@@ -41,7 +41,7 @@ pub struct zfsvol_node_options {
     /// Makes the root of what is a dataset of somebody else's now.
     pub adopt: bool,
     /// Called after everything that happened to a volume through this node, in the thread that did it, so by several at once when several use the node. `event`
-    /// is lent: `volume` (string), `kind` (string: `created`, `cloned`, `destroyed`, `renamed`, `resized`, `snapshotted`, `snapshots_destroyed`, `rolled_back`, `mounted`, `unmounted`, `pushed`, `received`,
+    /// is lent: `volume` (string), `kind` (string: `created`, `cloned`, `destroyed`, `replica_destroyed`, `renamed`, `resized`, `snapshotted`, `snapshots_destroyed`, `rolled_back`, `mounted`, `unmounted`, `pushed`, `received`,
     /// `handed_over`, `taken_over`, `set_aside`) and, as the kind has it, `detail`.
     pub on_event: Option<unsafe extern "C" fn(context: *mut c_void, event: *const zfsvol_nvlist)>,
     /// Given to both callbacks.
@@ -214,6 +214,22 @@ pub unsafe extern "C" fn zfsvol_volume_destroy(
     })
 }
 
+/// Destroys this node's copy of a volume that another node owns, with its snapshots, and what came of it by a push that was interrupted. The owner's next push makes it anew. `destroyed` says whether
+/// there was one (NULL if that does not matter). Fails with `INVALID` (this node owns it, or is handing it over), `IN_PROGRESS` (it is being received), `BUSY`, and the error says by what, `EXISTS` (no volume).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_volume_destroy_replica(
+    node: *const zfsvol_node,
+    name: zfsvol_str,
+    destroyed: *mut bool,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.optional_out(destroyed)?;
+        let was = caller.get(node)?.destroy_replica(&volume(caller, name)?)?;
+        out.set(was);
+    })
+}
+
 /// Gives a volume another name. Fails with `NOT_FOUND`, `EXISTS`, `NOT_OWNER`, `BUSY`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_volume_rename(
@@ -304,7 +320,7 @@ pub unsafe extern "C" fn zfsvol_volume_destroy_snapshots(
     })
 }
 
-/// Makes a volume what a snapshot of it is; what was written since is lost. Fails with `BUSY` (newer snapshots, or it is in use), `NOT_FOUND`, `NOT_OWNER`.
+/// Makes a volume what a snapshot of it is; what was written since is lost. Fails with `BUSY` (newer snapshots, or it is in use), `IN_PROGRESS` (it is being pushed or handed over), `NOT_FOUND`, `NOT_OWNER`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zfsvol_volume_rollback(
     node: *const zfsvol_node,
@@ -396,6 +412,24 @@ pub unsafe extern "C" fn zfsvol_volume_open_device(
         let name = volume(caller, name)?;
         let opened = caller.get(node)?.open_device(&name, access(writable), wait(milliseconds))?;
         out.give(opened);
+    })
+}
+
+/// The node in `/dev` of a block volume that this node owns, waited for `milliseconds` at most; to be freed with `zfsvol_buffer_free`. Fails with `NOT_OWNER`, `WRONG_TYPE` (a file system), `NOT_FOUND` (no
+/// volume; or no such node, as for all that is embedded), and as `zfsvol_device_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zfsvol_volume_device_path(
+    node: *const zfsvol_node,
+    name: zfsvol_str,
+    milliseconds: i64,
+    path: *mut zfsvol_buffer,
+    error: *mut *mut zfsvol_error,
+) -> zfsvol_status {
+    boundary!(error, |caller| {
+        let out = caller.out(path)?;
+        let name = volume(caller, name)?;
+        let at = caller.get(node)?.device_path(&name, wait(milliseconds))?;
+        out.bytes(at.as_os_str().as_encoded_bytes());
     })
 }
 

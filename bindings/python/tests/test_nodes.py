@@ -93,6 +93,37 @@ def test_volume_moves_and_has_one_owner(nodes: Tuple[Node, Node]) -> None:
     assert db.takeover()["owner"] == HERE
 
 
+def test_replica_is_destroyed_and_made_anew(nodes: Tuple[Node, Node]) -> None:
+    here, there = nodes
+    db, replica = here.create("db", size=8 << 20, sparse=True), there.volume("db")
+    with db.device(writable=True) as device:
+        device.write(0, b"hello")
+        device.flush()
+    assert not replica.destroy_replica()
+    with Peer.local(there) as peer:
+        for _ in range(2):
+            db.push(peer).wait(30)
+            with replica.device() as device:
+                assert device.read(0, 5) == b"hello"
+            assert replica.destroy_replica()
+            assert there.list() == []
+    with pytest.raises(zfsvol.InvalidError, match="this node has it"):
+        db.destroy_replica()
+
+
+def test_device_of_a_volume_has_a_path(nodes: Tuple[Node, Node]) -> None:
+    here, there = nodes
+    db, files = here.create("db", size=8 << 20, sparse=True), here.create("files")
+    with pytest.raises(zfsvol.NotFoundError, match="nothing of it in /dev"):
+        db.device_path()
+    with pytest.raises(zfsvol.WrongTypeError):
+        files.device_path()
+    with Peer.local(there) as peer:
+        db.push(peer).wait(30)
+    with pytest.raises(zfsvol.NotOwnerError):
+        there.volume("db").device_path(timeout=0)
+
+
 @pytest.mark.parametrize("kind", ["pair", "socket", "files"])
 def test_peer_is_reached_over_any_transport(nodes: Tuple[Node, Node], kind: str) -> None:
     here, there = nodes

@@ -53,6 +53,15 @@ class Volume:
         """Destroys it with its snapshots, and says whether there was one. Raises `NotOwnerError`; `BusyError`, whose `busy` says by what."""
         return flag(lib.volume_destroy, self.node, text(self.name))
 
+    def destroy_replica(self) -> bool:
+        """Destroys this node's copy of a volume that another node owns, with its snapshots and what came of it by a push that was interrupted, and says whether there was one. The
+        owner's next push makes it anew.
+
+        Raises `InvalidError` (this node owns it, or is handing it over), `InProgressError` (it is being received), `ExistsError` (no volume); `BusyError`, whose `busy` says by
+        what.
+        """
+        return flag(lib.volume_destroy_replica, self.node, text(self.name))
+
     def rename(self, new: Name) -> "Volume":
         """Gives it another name, and returns it under that. Raises `NotFoundError`, `ExistsError`, `NotOwnerError`, `BusyError`."""
         call(lib.volume_rename, self.node, text(self.name), text(new))
@@ -81,7 +90,8 @@ class Volume:
         call(lib.volume_destroy_snapshots, self.node, text(self.name), *texts(snapshots))
 
     def rollback(self, snapshot: Name) -> None:
-        """Makes it what a snapshot of it is; what was written since is lost. Raises `BusyError` (newer snapshots, or in use), `NotFoundError`, `NotOwnerError`."""
+        """Makes it what a snapshot of it is; what was written since is lost. Raises `BusyError` (newer snapshots, or in use), `InProgressError` (being pushed or
+        handed over), `NotFoundError`, `NotOwnerError`."""
         call(lib.volume_rollback, self.node, text(self.name), text(snapshot))
 
     def retain(self, **keep: int) -> Dict[str, Any]:
@@ -104,6 +114,13 @@ class Volume:
     def device(self, *, writable: bool = False, timeout: float = 10.0) -> Device:
         """Opens the block device; a replica can only be read. It is waited for for `timeout` seconds at most. Raises as `Zfs.device`, and `NotOwnerError`."""
         return Device(made(lib.volume_open_device, self.node, text(self.name), writable, max(0, int(timeout * 1000))))
+
+    def device_path(self, *, timeout: float = 10.0) -> str:
+        """The node in `/dev` of a block volume that this node owns, for programs that take a path. It is waited for for `timeout` seconds at most.
+
+        Raises as `Zfs.device`, and `NotOwnerError`, `WrongTypeError` (a file system), `NotFoundError` (no volume; or no such node, as for all that is embedded).
+        """
+        return answer_text(lib.volume_device_path, self.node, text(self.name), max(0, int(timeout * 1000))) or ""
 
     def push(self, peer: Peer, *, bandwidth: Optional[Bandwidth] = None) -> Transfer:
         """Brings a peer's copy up to date, in the background: sends what is missing there.

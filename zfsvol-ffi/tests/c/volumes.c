@@ -7,6 +7,7 @@
 typedef struct {
     int events;
     int created;
+    int replicas_destroyed;
     int released;
 } heard;
 
@@ -14,6 +15,7 @@ static void on_event(void *context, const zfsvol_nvlist *event) {
     heard *all = (heard *)context;
     all->events++;
     all->created += same(text_in(event, "kind"), "created");
+    all->replicas_destroyed += same(text_in(event, "kind"), "replica_destroyed");
     CHECK(text_in(event, "volume").len > 0);
 }
 
@@ -54,7 +56,7 @@ static int state_is(zfsvol_node *node, const char *name, const char *state) {
 }
 
 static void opening(zfsvol_zfs *zfs) {
-    heard all = {0, 0, 0};
+    heard all = {0, 0, 0, 0};
     zfsvol_node *node = NULL;
     zfsvol_zfs *same_zfs = NULL;
     zfsvol_nvlist *info = NULL;
@@ -105,6 +107,7 @@ static void volumes(zfsvol_node *node) {
     zfsvol_buffer_free(&text);
     OK(zfsvol_volume_path(node, ZFSVOL_STR("team:web"), &text, &error));
     zfsvol_buffer_free(&text);
+    FAILS(zfsvol_volume_device_path(node, ZFSVOL_STR("team:web"), 0, &text, &error), ZFSVOL_STATUS_WRONG_TYPE);
     OK(zfsvol_volume_unmount(node, ZFSVOL_STR("team:web"), &flag, &error));
     CHECK(flag);
     OK(zfsvol_volume_snapshot(node, ZFSVOL_STR("team:web"), ZFSVOL_STR("one"), &error));
@@ -151,6 +154,7 @@ static void moving(zfsvol_node *one, zfsvol_node *two) {
     uint8_t back[4096];
     uint64_t size = 0;
     zfsvol_buffer path = {NULL, 0};
+    bool gone = false;
     memset(&spec, 0, sizeof(spec));
     spec.size = sizeof(spec);
     spec.block_bytes = 8 << 20;
@@ -180,6 +184,9 @@ static void moving(zfsvol_node *one, zfsvol_node *two) {
     finish(transfer, 1);
     CHECK(state_is(one, "db", "owned") && state_is(two, "db", "replica"));
     FAILS(zfsvol_volume_open_device(two, ZFSVOL_STR("db"), true, 0, &device, &error), ZFSVOL_STATUS_NOT_OWNER);
+    FAILS(zfsvol_volume_device_path(two, ZFSVOL_STR("db"), 0, &path, &error), ZFSVOL_STATUS_NOT_OWNER);
+    /* What is embedded has no node in /dev. */
+    FAILS(zfsvol_volume_device_path(one, ZFSVOL_STR("db"), 0, &path, &error), ZFSVOL_STATUS_NOT_FOUND);
 
     OK(zfsvol_volume_handoff(one, ZFSVOL_STR("db"), to_two, NULL, &transfer, &error));
     {
@@ -214,6 +221,15 @@ static void moving(zfsvol_node *one, zfsvol_node *two) {
     OK(zfsvol_volume_recover_start(two, ZFSVOL_STR("none"), to_one, &transfer, &error));
     FAILS(zfsvol_transfer_wait(transfer, -1, &found, &error), ZFSVOL_STATUS_NOT_FOUND);
     zfsvol_transfer_free(transfer);
+    FAILS(zfsvol_volume_destroy_replica(one, ZFSVOL_STR("db"), &gone, &error), ZFSVOL_STATUS_INVALID);
+    OK(zfsvol_volume_destroy_replica(two, ZFSVOL_STR("db"), &gone, &error));
+    CHECK(gone);
+    OK(zfsvol_volume_destroy_replica(two, ZFSVOL_STR("db"), &gone, &error));
+    CHECK(!gone);
+    OK(zfsvol_volume_push(one, ZFSVOL_STR("db"), to_two, NULL, &transfer, &error));
+    finish(transfer, -1);
+    CHECK(state_is(two, "db", "replica"));
+    OK(zfsvol_volume_destroy_replica(two, ZFSVOL_STR("db"), NULL, &error));
     zfsvol_peer_free(to_one);
     zfsvol_peer_free(to_two);
     zfsvol_peer_free(NULL);
@@ -286,8 +302,8 @@ static void devices(zfsvol_zfs *zfs) {
 int main(void) {
     zfsvol_zfs *here = embedded();
     zfsvol_zfs *there = embedded();
-    heard one_heard = {0, 0, 0};
-    heard two_heard = {0, 0, 0};
+    heard one_heard = {0, 0, 0, 0};
+    heard two_heard = {0, 0, 0, 0};
     zfsvol_node *one;
     zfsvol_node *two;
     opening(here);
@@ -302,6 +318,7 @@ int main(void) {
     zfsvol_node_free(one);
     zfsvol_node_free(two);
     CHECK(one_heard.created == 4 && two_heard.events > 0);
+    CHECK(one_heard.replicas_destroyed == 0 && two_heard.replicas_destroyed == 2);
     CHECK(one_heard.released == 1 && two_heard.released == 1);
     return 0;
 }
