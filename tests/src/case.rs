@@ -25,6 +25,8 @@ pub enum Need {
     Before(u32, u32),
     /// A kernel that runs any channel program. The one in the process runs those of the library only.
     AnyProgram,
+    /// A clock that may be set: that of a guest made for the suite, or of a kernel in this process.
+    Clock,
     /// A machine at native speed: under emulation the case would take many minutes and show nothing else.
     Speed,
 }

@@ -24,6 +24,8 @@ pub struct Machine {
     zfs: Zfs,
     kind: KernelKind,
     root: bool,
+    /// Whether the machine was made for the suite, so that its clock may be set.
+    guest: bool,
     emulated: bool,
     disks: Vec<PathBuf>,
 }
@@ -37,18 +39,27 @@ impl Machine {
     /// As [`Zfs::open`].
     pub fn detect() -> Result<Self> {
         let disks = env::var("ZFSVOL_DISKS").unwrap_or_default();
+        let guest = env::var("ZFSVOL_GUEST").ok();
         Ok(Self {
             zfs: Zfs::open()?,
             kind: KernelKind::Module,
             root: nix::unistd::geteuid().is_root(),
-            emulated: env::var("ZFSVOL_GUEST").is_ok_and(|guest| guest == "qemu"),
+            emulated: guest.as_deref() == Some("qemu"),
+            guest: guest.is_some(),
             disks: disks.split_whitespace().map(PathBuf::from).collect(),
         })
     }
 
     /// A kernel that lives in this process: no privileges to lack, no disks, no commands.
     pub fn embedded(zfs: Zfs) -> Self {
-        Self { zfs, kind: KernelKind::Embedded, root: true, emulated: false, disks: Vec::new() }
+        Self {
+            zfs,
+            kind: KernelKind::Embedded,
+            root: true,
+            guest: false,
+            emulated: false,
+            disks: Vec::new(),
+        }
     }
 
     /// The handle.
@@ -103,6 +114,11 @@ impl Machine {
             Need::Speed => {
                 lack(!self.emulated, true, "takes too long on an emulated processor".into())
             }
+            Need::Clock => lack(
+                in_process || (self.guest && self.root),
+                false,
+                "sets the clock, which only a guest lets it".into(),
+            ),
             Need::Root => lack(self.root, false, "needs root".into()),
             Need::Commands => lack(
                 command::is_there("zfs") && command::is_there("zpool"),

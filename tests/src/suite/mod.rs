@@ -4,9 +4,11 @@ mod activity;
 mod bookmark;
 mod busy;
 mod chain;
+mod clock;
 mod concurrency;
 mod conversation;
 mod crosscheck;
+mod damage;
 mod dataset;
 mod diff;
 mod differential;
@@ -34,6 +36,7 @@ mod snapshot;
 mod stream;
 mod takeover;
 mod three;
+mod told;
 mod transfer;
 mod unchanged;
 mod vdev;
@@ -78,6 +81,9 @@ pub fn all() -> Vec<Case> {
         three::cases(),
         rollback::cases(),
         replica::cases(),
+        told::cases(),
+        damage::cases(),
+        clock::cases(),
         wire::cases(),
         pool::cases(),
         import::cases(),

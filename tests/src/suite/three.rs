@@ -1,12 +1,13 @@
 //! Three nodes with one volume: its owner pushes it to two others, one of them takes over, and pushes to the rest. The area `wire` runs all of it over connections.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
 
 use zfsvol_core::kernel::{Call, Ioc, Observe};
 use zfsvol_core::volume::{Job, Node, Peer, PushOptions, Recovered, Uuid, VolumeName};
 use zfsvol_core::{Bytes, Error, ErrorKind, Zfs};
 
-use super::push::{MIB, Mishap, Unlucky, all_snapshots, disk, push, read, write};
+use super::push::{MIB, Mishap, Unlucky, all_snapshots, disk, handoff, push, read, write};
 use crate::expect::refused;
 use crate::volume::noise;
 use crate::{Case, World, case};
@@ -26,6 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(what_came_to_one_is_known_though_another_was_pushed_to_since),
         case(a_replica_keeps_nothing_for_nodes_that_do_not_push_to_it),
         case(who_looked_before_a_handoff_ended_does_not_move_the_volume),
+        case(of_two_handoffs_at_the_same_moment_one_wins),
     ]
 }
 
@@ -413,5 +415,49 @@ fn who_looked_before_a_handoff_ended_does_not_move_the_volume(world: &World) {
         let dataset = nodes[A].dataset(&volume).expect("a name");
         let properties = world.zfs().properties(&dataset).expect("there");
         assert_eq!(properties.text("readonly"), Some("on"), "two writers");
+    }
+}
+
+fn of_two_handoffs_at_the_same_moment_one_wins(world: &World) {
+    let three = three(world);
+    let mut owner = A;
+    for round in 1..6_u8 {
+        three.write(owner, round);
+        let others: Vec<usize> = (A..=C).filter(|node| *node != owner).collect();
+        let ready = Barrier::new(others.len());
+        let outcomes: Vec<(usize, Result<(), Error>)> = thread::scope(|scope| {
+            let (three, ready) = (&three, &ready);
+            let start = |to: usize| {
+                scope.spawn(move || {
+                    ready.wait();
+                    let peer = &three.peers[owner][to];
+                    let outcome = handoff(&three.nodes[owner], &three.volume, peer);
+                    (to, outcome.map(drop))
+                })
+            };
+            let threads: Vec<_> = others.iter().map(|to| start(*to)).collect();
+            threads.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        let won: Vec<usize> =
+            outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(to, _)| *to).collect();
+        assert_eq!(won.len(), 1, "{outcomes:?}");
+        for error in outcomes.into_iter().filter_map(|(_, outcome)| outcome.err()) {
+            // The other goes on; or it was over when this one began.
+            assert!(matches!(error.kind(), ErrorKind::InProgress | ErrorKind::NotOwner), "{error}");
+        }
+        let is_writable = |node: &usize| {
+            let dataset = three.nodes[*node].dataset(&three.volume).expect("a name");
+            let properties = world.zfs().properties(&dataset).expect("there");
+            properties.text("readonly") == Some("off")
+        };
+        assert_eq!((A..=C).filter(is_writable).collect::<Vec<_>>(), won, "round {round}");
+        owner = won[0];
+        let info = three.nodes[owner].get(&three.volume).expect("looked at").expect("there");
+        assert_eq!(info.ownership.epoch, u64::from(round) + 1);
+        assert_eq!(read(&three.nodes[owner], &three.volume, 4 * MIB, 4), [round; 4]);
+        // Who lost is as well off as before.
+        for to in (A..=C).filter(|node| *node != owner) {
+            three.push_little(owner, to);
+        }
     }
 }

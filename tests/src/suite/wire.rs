@@ -1,4 +1,4 @@
-//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged`, `three`, `rollback` and `replica` do, and what only connections have: policies, frames that get lost, peers that stall.
+//! Nodes at the two ends of connections: everything that `push`, `takeover`, `unchanged`, `three`, `rollback`, `replica`, `told`, `damage` and `clock` do, and what only connections have: policies, frames that get lost, peers that stall.
 
 use std::fmt::Debug;
 use std::io;
@@ -19,7 +19,7 @@ use zfsvol_core::volume::{
 };
 use zfsvol_core::{Bytes, Error, ErrorKind};
 
-use super::{push, replica, rollback, takeover, three, unchanged};
+use super::{clock, damage, push, replica, rollback, takeover, three, told, unchanged};
 use crate::expect::refused;
 use crate::peer::remote;
 use crate::volume::noise;
@@ -33,6 +33,9 @@ pub(super) fn cases() -> Vec<Case> {
         three::cases(),
         rollback::cases(),
         replica::cases(),
+        told::cases(),
+        damage::cases(),
+        clock::moves(),
     ];
     let everything = everything.into_iter().flatten().map(|case| case.over_connections("wire"));
     let mut cases = vec![
