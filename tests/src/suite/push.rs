@@ -29,6 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_push_begins_from_a_bookmark_where_the_snapshot_is_gone),
         case(a_push_leaves_one_snapshot_on_each_side),
         case(a_late_word_that_a_push_is_over_changes_nothing),
+        case(a_late_word_about_the_same_snapshot_changes_nothing),
         case(an_interrupted_push_goes_on_where_it_stopped),
         case(an_interrupted_push_of_a_snapshot_that_is_gone_begins_anew),
         case(an_interrupted_push_begins_from_what_came_though_it_is_gone_here),
@@ -168,11 +169,14 @@ pub(super) enum Mishap {
 pub(super) struct Unlucky {
     inner: Arc<dyn Peer>,
     mishap: Mutex<Option<Mishap>>,
+    /// The last word that a push is over.
+    finished: Mutex<Option<Incoming>>,
 }
 
 impl Unlucky {
     pub(super) fn new(peer: &Arc<dyn Peer>, mishap: Mishap) -> Arc<Self> {
-        Arc::new(Self { inner: Arc::clone(peer), mishap: Mutex::new(Some(mishap)) })
+        let (inner, mishap) = (Arc::clone(peer), Mutex::new(Some(mishap)));
+        Arc::new(Self { inner, mishap, finished: Mutex::default() })
     }
 
     fn mishap(&self) -> Option<Mishap> {
@@ -221,6 +225,7 @@ impl Peer for Unlucky {
     }
 
     fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<(), Error> {
+        *self.finished.lock().expect("not poisoned") = Some(pushed.clone());
         match self.mishap() {
             Some(Mishap::NoFinish) => lost(),
             _ => self.inner.finish(pushed, from),
@@ -390,6 +395,7 @@ fn a_late_word_that_a_push_is_over_changes_nothing(world: &World) {
         properties: PropertySet::new().with("com.example:tier", "old").expect("a property"),
         back_to: None,
         others: Vec::new(),
+        ticket: None,
     });
     let late: Vec<_> = late.collect();
     assert_eq!(late.len(), 2);
@@ -415,6 +421,50 @@ fn a_late_word_that_a_push_is_over_changes_nothing(world: &World) {
         assert_eq!(two.there.get(&volume).expect("looked at"), None);
     }
     assert_eq!(tier(&two.there, &renamed).as_deref(), Some("new"));
+}
+
+fn a_late_word_about_the_same_snapshot_changes_nothing(world: &World) {
+    let two = two(world);
+    let volume = disk(&two.here, "db");
+    let dataset = |node: &Node| node.dataset(&volume).expect("a name");
+    let set_tier = |tier: &str| {
+        let properties = PropertySet::new().with("com.example:tier", tier).expect("a property");
+        world.zfs().set_properties(&dataset(&two.here), &properties).expect("set");
+    };
+    let assert_tier = |tier: &str| {
+        let found = world.zfs().property(&dataset(&two.there), "com.example:tier").expect("there");
+        assert_eq!(found.map(|one| one.value.to_string()).as_deref(), Some(tier));
+    };
+    set_tier("first");
+    write(&two.here, &volume, 0, b"data");
+    let first = push(&two.here, &volume, &two.to_there).expect("pushed");
+    // What the next push finds there is just what it would bring, or is not.
+    for then in ["first", "third"] {
+        set_tier("second");
+        let unlucky = Unlucky::new(&two.to_there, Mishap::NoFinish);
+        let peer: Arc<dyn Peer> = Arc::clone(&unlucky) as _;
+        push(&two.here, &volume, &peer).expect_err("it was not heard of");
+        assert_tier("first");
+        let late = unlucky.finished.lock().expect("not poisoned").clone().expect("a word");
+        set_tier(then);
+        let pushed = push(&two.here, &volume, &two.to_there).expect("pushed");
+        assert_eq!((pushed.snapshot, pushed.sent.len()), (first.snapshot, 0));
+        assert_eq!(late.guid, first.snapshot);
+        for _ in 0..2 {
+            let error = refused(two.to_there.finish(&late, HERE), ErrorKind::DestinationModified);
+            assert!(error.to_string().contains("another push of it has ended"), "{error}");
+            assert_tier(then);
+        }
+        // Who has looked since is heard.
+        let id = late.volume.clone();
+        let there = two.to_there.look(&id).expect("looked at").expect("there");
+        let now = Incoming { ticket: there.ticket, ..late };
+        two.to_there.finish(&now, HERE).expect("finished");
+        assert_tier("second");
+        set_tier("first");
+        push(&two.here, &volume, &two.to_there).expect("pushed");
+        assert_tier("first");
+    }
 }
 
 fn an_interrupted_push_goes_on_where_it_stopped(world: &World) {

@@ -257,6 +257,7 @@ fn properties_that_are_not_the_owner_s_to_set_are_refused(world: &World) {
             properties,
             back_to: None,
             others: Vec::new(),
+            ticket: None,
         };
         refused(peer.finish(&incoming, HERE), ErrorKind::NotPermitted);
     }

@@ -1,6 +1,6 @@
 //! [`Node`]: a UUID and a root dataset, and every volume below it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +44,8 @@ struct Moving {
     ended: VecDeque<Uuid>,
     /// How often it did.
     ends: u64,
+    /// How many pushes of each volume to this node ended.
+    pushes: BTreeMap<Uuid, u64>,
 }
 
 impl Moving {
@@ -263,6 +265,17 @@ impl Node {
         let moving = self.moving();
         let since = usize::try_from(moving.ends.saturating_sub(before)).unwrap_or(usize::MAX);
         since > moving.ended.len() || moving.ended.iter().rev().take(since).any(|one| *one == id)
+    }
+
+    /// What the word that ends a push of a volume to this node is to say, if nothing ends another before: so that it can be told from one that comes late. It is known only to this process, as
+    /// connections are.
+    pub(super) fn ticket(&self, id: Uuid) -> u64 {
+        self.moving().pushes.get(&id).copied().unwrap_or_default()
+    }
+
+    /// A push of it ends: what others were told to say is out of date.
+    pub(super) fn use_ticket(&self, id: Uuid) {
+        *self.moving().pushes.entry(id).or_default() += 1;
     }
 
     fn moving(&self) -> MutexGuard<'_, Moving> {

@@ -28,6 +28,8 @@ const ACCEPT: &str = "take over the volume";
 
 impl Node {
     pub(super) fn replica_look(&self, volume: &VolumeId) -> Result<Option<PeerVolume>> {
+        // Before all else: where a push ends meanwhile, it is out of date.
+        let ticket = Some(self.ticket(volume.id));
         let Some(mut found) = self.find(volume)? else { return Ok(None) };
         let snapshots = match self.all_snapshots(&found) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -47,12 +49,18 @@ impl Node {
             snapshots: snapshots.collect(),
             ownership: found.ownership,
             resume_token: found.resume_token,
+            ticket,
         }))
     }
 
     pub(super) fn replica_compare(&self, pushed: &Incoming) -> Result<Compared> {
-        if self.is_copy(pushed)? {
-            return Ok(Compared::Same);
+        let VolumeId { id, name } = &pushed.volume;
+        // Where somebody is at it, it is not known what it will be.
+        if let Ok(_alone) = self.alone(LOOK, name, *id) {
+            if self.is_copy(pushed)? {
+                self.use_ticket(*id);
+                return Ok(Compared::Same);
+            }
         }
         self.replica_look(&pushed.volume).map(Compared::Other)
     }
@@ -132,6 +140,8 @@ impl Node {
         self.check_incoming(&found, pushed).map_err(told)?;
         let snapshots = self.all_snapshots(&found).map_err(told)?;
         check_last(&found, &snapshots, pushed.guid).map_err(told)?;
+        self.check_ticket(pushed).map_err(told)?;
+        self.use_ticket(pushed.volume.id);
         self.follow_name(&found, &pushed.volume).map_err(told)?;
         let properties = replica_properties(pushed).map_err(told)?;
         self.follow_properties(&pushed.volume, &properties).map_err(told)?;
@@ -253,6 +263,15 @@ impl Node {
             return Err(Error::new(ErrorKind::NotOwner, RECEIVE, reason));
         }
         Ok(())
+    }
+
+    /// No other push of it must have ended since the one that ends was told that nothing is missing.
+    fn check_ticket(&self, pushed: &Incoming) -> Result<()> {
+        if pushed.ticket.is_none_or(|ticket| ticket == self.ticket(pushed.volume.id)) {
+            return Ok(());
+        }
+        let reason = "another push of it has ended since this one began to";
+        Err(Error::new(ErrorKind::DestinationModified, RECEIVE, reason).with_help("push it again"))
     }
 
     /// A replica has the name that its owner gives it.

@@ -144,6 +144,7 @@ fn the_example_is_what_is_sent() {
         properties: PropertySet::new().with("compression", "lz4").unwrap(),
         back_to: None,
         others: Vec::new(),
+        ticket: None,
     };
     let error = Error::new(ErrorKind::StreamDamaged, "receive the volume", "it is no stream")
         .with_target("shop:db");

@@ -44,6 +44,7 @@ const SNAPSHOTS: &str = "snapshots";
 const GUIDS: &str = "guids";
 const CREATETXGS: &str = "createtxgs";
 const RESUME_TOKEN: &str = "resume_token";
+const TICKET: &str = "ticket";
 const ACCEPTED: &str = "accepted";
 
 const BYTES: &str = "bytes";
@@ -235,6 +236,9 @@ fn encode_incoming(list: &mut NvList, incoming: &Incoming) {
     if !incoming.others.is_empty() {
         list.insert(OTHERS, encode_others(&incoming.others));
     }
+    if let Some(ticket) = incoming.ticket {
+        list.insert(TICKET, ticket);
+    }
 }
 
 fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
@@ -262,7 +266,16 @@ fn incoming(list: &NvList, volume: VolumeId, owner: Uuid) -> Result<Incoming> {
         properties,
         back_to,
         others,
+        ticket: ticket(list)?,
     })
+}
+
+fn ticket(list: &NvList) -> Result<Option<u64>> {
+    match list.get(TICKET) {
+        None => Ok(None),
+        Some(Value::Uint64(ticket)) => Ok(Some(*ticket)),
+        Some(_) => Err(violation("a ticket is no number")),
+    }
 }
 
 fn offer(list: &NvList, volume: VolumeId, from: Uuid) -> Result<Offer> {
@@ -340,7 +353,9 @@ fn decode_properties(list: &NvList) -> Result<PropertySet> {
 /// The answer to a Look.
 pub(super) fn encode_volume(volume: Option<&PeerVolume>) -> NvList {
     let mut answer = NvList::new();
-    let Some(PeerVolume { ownership, snapshots, resume_token }) = volume else { return answer };
+    let Some(PeerVolume { ownership, snapshots, resume_token, ticket }) = volume else {
+        return answer;
+    };
     let mut list = NvList::new();
     list.insert(ID, ownership.id.to_string());
     list.insert(OWNER, ownership.owner.to_string());
@@ -356,6 +371,9 @@ pub(super) fn encode_volume(volume: Option<&PeerVolume>) -> NvList {
     }
     if let Some(token) = resume_token {
         list.insert(RESUME_TOKEN, token.as_str());
+    }
+    if let Some(ticket) = ticket {
+        list.insert(TICKET, *ticket);
     }
     answer.insert(VOLUME, list);
     answer
@@ -393,6 +411,7 @@ pub(super) fn decode_volume(answer: &NvList) -> Result<Option<PeerVolume>> {
         ownership,
         snapshots: snapshots.collect::<Result<_>>()?,
         resume_token: list.get_str(RESUME_TOKEN).map(str::to_owned),
+        ticket: ticket(list)?,
     }))
 }
 

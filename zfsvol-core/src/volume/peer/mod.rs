@@ -119,11 +119,12 @@ pub trait Peer: fmt::Debug + Send + Sync {
     /// Ends a push of the node `from`: the copy gets the properties that its owner gives it, and the snapshot that both have now is kept, because the next push
     /// begins from it; those that earlier ones began from are let go, and leave bookmarks where [another replica](Incoming::others) may have them.
     ///
-    /// This may come late, when the snapshot is not the newest any more, or another push has begun to bring a newer one. Then it changes nothing.
+    /// This may come late, when the snapshot is not the newest any more, or another push has begun to bring a newer one, or has ended since its [ticket](Incoming::ticket) was given. Then it changes
+    /// nothing.
     ///
     /// # Errors
     /// - [`ErrorKind::NotFound`](crate::ErrorKind::NotFound): it does not have the snapshot.
-    /// - [`ErrorKind::DestinationModified`](crate::ErrorKind::DestinationModified): another has come since.
+    /// - [`ErrorKind::DestinationModified`](crate::ErrorKind::DestinationModified): another has come since, or another push has ended.
     /// - As [`Self::receive`].
     fn finish(&self, pushed: &Incoming, from: Uuid) -> Result<()>;
 
@@ -159,6 +160,8 @@ pub struct PeerVolume {
     pub snapshots: Vec<PeerSnapshot>,
     /// Where to go on with an interrupted receive.
     pub resume_token: Option<String>,
+    /// What a [`Peer::finish`] that follows from this is to say. It is another once a push has ended. `None` from a peer that does not tell pushes apart.
+    pub ticket: Option<u64>,
 }
 
 /// What a peer has of a volume, beside what was pushed last.
@@ -200,6 +203,8 @@ pub struct Incoming {
     pub back_to: Option<Guid>,
     /// What the owner's other replicas may have, when a push is over. The peer keeps bookmarks of it: should it come to own the volume, it sends them only what is new.
     pub others: Vec<OtherBase>,
+    /// The [ticket](PeerVolume::ticket) of the look that said that nothing is missing any more, when a push is over. `None` has it ended though another push may have ended since.
+    pub ticket: Option<u64>,
 }
 
 /// A snapshot that another replica may have, and the next push to it begins from.

@@ -54,6 +54,7 @@ fn receive(number: u32) -> Frame {
         properties: PropertySet::new(),
         back_to: None,
         others: Vec::new(),
+        ticket: None,
     };
     request(number, &Request::Receive(incoming))
 }
@@ -416,8 +417,18 @@ fn an_answer_that_makes_no_sense_is_refused() {
         peer.unwrap().look(&wanted)
     };
     assert!(with(&|_| {}).unwrap().is_some());
-    let bad: [&dyn Fn(&mut NvList); 5] = [
+    let ticket = |ticket: u64| {
+        let looked = with(&|volume| {
+            volume.insert("ticket", ticket);
+        });
+        looked.unwrap().unwrap().ticket
+    };
+    assert_eq!((with(&|_| {}).unwrap().unwrap().ticket, ticket(7)), (None, Some(7)));
+    let bad: [&dyn Fn(&mut NvList); 6] = [
         &|volume| drop(volume.remove("epoch")),
+        &|volume| {
+            volume.insert("ticket", "7");
+        },
         &|volume| {
             volume.insert("state", "mine");
         },
@@ -448,6 +459,7 @@ fn who_does_not_compare_is_understood_and_who_says_nonsense_is_not() {
         properties: PropertySet::new(),
         back_to: None,
         others: Vec::new(),
+        ticket: None,
     };
     let asked = |answer: &NvList| {
         let frames = [hello(THERE), list(FrameKind::Answer, 1, answer)];

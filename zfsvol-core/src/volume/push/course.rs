@@ -136,7 +136,7 @@ impl Push<'_> {
         };
         match self.next_step(&volume.info, there, goal)? {
             None => {
-                self.settle(volume, goal)?;
+                self.settle(volume, goal, there.and_then(|there| there.ticket))?;
                 Ok(Done::Everything(goal))
             }
             Some(step) => {
@@ -184,7 +184,7 @@ impl Push<'_> {
 
     /// Both sides keep what the next push begins from. What the last one began from goes when both have that: here not before the peer has it, and there not before it is held here
     /// and has a bookmark.
-    fn settle(&self, volume: &Outbound, goal: Guid) -> Result<()> {
+    fn settle(&self, volume: &Outbound, goal: Guid, ticket: Option<u64>) -> Result<()> {
         self.control.enter(PUSH, Phase::Settling)?;
         let (info, node, to) = (&volume.info, self.node, self.peer.node());
         let snapshots = node.all_snapshots(info)?;
@@ -196,7 +196,7 @@ impl Push<'_> {
         node.add_bookmarks(info, &bookmarks, &[(base, to)])?;
         node.hold_base(info, base, to)?;
         let others = others(&bookmarks, node.id(), to);
-        let pushed = Incoming { others, ..volume.incoming(base.name.clone(), goal) };
+        let pushed = Incoming { others, ticket, ..volume.incoming(base.name.clone(), goal) };
         self.peer.finish(&pushed, node.id())?;
         node.let_go_before(info, &snapshots, base, Pushes::With(to))?;
         // The last: that there is no other says that all else was done.

@@ -45,8 +45,8 @@ impl Outbound {
     pub(super) fn incoming(&self, snapshot: String, guid: Guid) -> Incoming {
         let Ownership { owner, epoch, .. } = self.info.ownership;
         let (volume, properties) = (self.id.clone(), self.properties.clone());
-        let (back_to, others) = (None, Vec::new());
-        Incoming { volume, snapshot, guid, owner, epoch, properties, back_to, others }
+        let (back_to, others, ticket) = (None, Vec::new(), None);
+        Incoming { volume, snapshot, guid, owner, epoch, properties, back_to, others, ticket }
     }
 }
 
