@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -41,6 +44,7 @@ var scenarios = []struct {
 	{"a_changed_destination_is_refused_unless_forced", changedDestinationIsRefused},
 	{"an_interrupted_full_receive_is_resumed", interruptedReceiveIsResumed},
 	{"a_raw_stream_needs_no_key_and_stays_encrypted", rawStreamStaysEncrypted},
+	{"a_stream_made_of_nothing_is_a_volume", streamOfNothing},
 	{"a_handoff_changes_the_owner_and_keeps_the_data", handoffKeepsTheData},
 }
 
@@ -375,6 +379,40 @@ func rawStreamStaysEncrypted(w world) {
 	fails(w, err, ErrKeyNotLoaded)
 	ok(w, received.LoadKey(key))
 	w.hasContent("w", content)
+}
+
+func streamOfNothing(w world) {
+	const size, guid = 4 << 20, 0x5eed5eed5eed
+	block := bytes.Repeat([]byte("made"), 4096)
+	// The ZAP of one block that says the size of a zvol.
+	zap := make([]byte, 512)
+	binary.LittleEndian.PutUint64(zap, 1<<63+3)
+	binary.LittleEndian.PutUint64(zap[8:], 0x12345679)
+	binary.LittleEndian.PutUint64(zap[64:], size)
+	copy(zap[78:], "size")
+	types := must(NumbersOfStreams())(w).ObjectTypes
+	disk, properties := types["zvol object"], types["zvol prop"]
+	var stream bytes.Buffer
+	writer := must(NewStreamWriter(&stream, ByteOrderLittle))(w)
+	defer writer.Close()
+	put := func(kind string, payload []byte, fields List) {
+		record := must(NewRecord(kind))(w)
+		record.Payload, record.Fields["to_guid"] = payload, guid
+		maps.Copy(record.Fields, fields)
+		ok(w, writer.WriteRecord(w.Context(), record))
+	}
+	put("BEGIN", nil, List{"version_info": 1, "creation_time": 1_700_000_000, "objset_type": 3, "flags": 4, "to_name": "nowhere/disk@s"})
+	put("OBJECT", nil, List{"object": 1, "object_type": disk, "block_bytes": len(block), "slots": 1})
+	put("FREE", nil, List{"object": 1, "offset": size, "length": uint64(math.MaxUint64)})
+	put("WRITE", block, List{"object": 1, "object_type": disk, "offset": len(block), "logical_bytes": len(block)})
+	put("OBJECT", nil, List{"object": 2, "object_type": properties, "block_bytes": len(zap), "slots": 1})
+	put("WRITE", zap, List{"object": 2, "object_type": properties, "logical_bytes": len(zap)})
+	put("END", nil, nil)
+	ok(w, writer.Finish())
+	ok(w, w.receive("w@s", stream.Bytes(), ReceiveOptions{}))
+	expected := make([]byte, size)
+	copy(expected[len(block):], block)
+	w.hasContent("w", expected)
 }
 
 func handoffKeepsTheData(w world) {

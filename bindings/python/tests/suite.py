@@ -11,13 +11,14 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import struct
 import sys
 import traceback
 from contextlib import contextmanager
 from typing import Callable, Iterator, List, Type
 
 import zfsvol
-from zfsvol import Kind
+from zfsvol import Kind, stream
 
 _numbers = itertools.count(1)
 
@@ -268,6 +269,32 @@ def a_raw_stream_needs_no_key_and_stays_encrypted(world: World) -> None:
         assert world.content(world.at("w")) == content
 
 
+def a_stream_made_of_nothing_is_a_volume(world: World) -> None:
+    size, guid, block = 4 << 20, 0x5EED5EED5EED, b"made" * 4096
+    # The ZAP of one block that says the size of a zvol.
+    zap = bytearray(512)
+    struct.pack_into("<QQ", zap, 0, (1 << 63) + 3, 0x12345679)
+    struct.pack_into("<Q6x4s", zap, 64, size, b"size")
+    types = stream.numbers()["object_types"]
+    disk, properties = types["zvol object"], types["zvol prop"]
+    made = io.BytesIO()
+    with stream.StreamWriter(made, byte_order=zfsvol.ByteOrder.LITTLE) as writer:
+
+        def put(kind: str, payload: bytes = b"", **fields: object) -> None:
+            writer.write(stream.new_record(kind, to_guid=guid, **fields), payload)
+
+        put("BEGIN", version_info=1, creation_time=1_700_000_000, objset_type=3, flags=4, to_name="nowhere/disk@s")
+        put("OBJECT", object=1, object_type=disk, block_bytes=len(block), slots=1)
+        put("FREE", object=1, offset=size, length=(1 << 64) - 1)
+        put("WRITE", block, object=1, object_type=disk, offset=len(block), logical_bytes=len(block))
+        put("OBJECT", object=2, object_type=properties, block_bytes=len(zap), slots=1)
+        put("WRITE", bytes(zap), object=2, object_type=properties, logical_bytes=len(zap))
+        put("END")
+        writer.finish()
+    world.receive(f"{world.at('w')}@s", made.getvalue())
+    assert world.content(world.at("w")) == bytes(len(block)) + block + bytes(size - 2 * len(block))
+
+
 def a_handoff_changes_the_owner_and_keeps_the_data(world: World) -> None:
     ids = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
     with zfsvol.Node(world.zfs, world.at("one"), ids[0]) as here, zfsvol.Node(world.zfs, world.at("two"), ids[1]) as there:
@@ -309,6 +336,7 @@ CASES: List[Callable[[World], None]] = [
     a_changed_destination_is_refused_unless_forced,
     an_interrupted_full_receive_is_resumed,
     a_raw_stream_needs_no_key_and_stays_encrypted,
+    a_stream_made_of_nothing_is_a_volume,
     a_handoff_changes_the_owner_and_keeps_the_data,
 ]
 

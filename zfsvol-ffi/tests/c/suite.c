@@ -8,6 +8,7 @@
  */
 #include "memory.h"
 
+#include <stdarg.h>
 #include <unistd.h>
 
 #define VOLUME_BYTES (4u << 20)
@@ -481,6 +482,59 @@ static void a_raw_stream_needs_no_key_and_stays_encrypted(void) {
     free(after);
 }
 
+/* Writes a new record, with the fields that are named up to NULL. */
+static void put(zfsvol_stream_writer *to, const char *kind, const uint8_t *payload, size_t len, ...) {
+    zfsvol_nvlist *record = NULL;
+    zfsvol_nvlist *fields;
+    const char *name;
+    va_list named;
+    OK(zfsvol_stream_record_new(str(kind), &record, &error));
+    fields = list_in(record, "fields", 0);
+    OK(zfsvol_nvlist_put_u64(fields, ZFSVOL_STR("to_guid"), 0x5eed5eed5eedull, &error));
+    va_start(named, len);
+    while ((name = va_arg(named, const char *)) != NULL) {
+        OK(zfsvol_nvlist_put_u64(fields, str(name), va_arg(named, uint64_t), &error));
+    }
+    va_end(named);
+    OK(zfsvol_nvlist_put_list(record, ZFSVOL_STR("fields"), fields, &error));
+    OK(zfsvol_stream_writer_write(to, record, payload, len, &error));
+    zfsvol_nvlist_free(fields);
+    zfsvol_nvlist_free(record);
+}
+
+#define N(number) ((uint64_t)(number))
+#define NO_MORE ((const char *)NULL)
+
+static void a_stream_made_of_nothing_is_a_volume(void) {
+    static uint8_t block[16384];
+    static uint8_t zap[512];
+    zfsvol_stream_writer *to = NULL;
+    uint8_t *found;
+    memory made;
+    zfsvol_writer writer;
+    memset(&made, 0, sizeof(made));
+    memset(block, 'm', sizeof(block));
+    /* The ZAP of one block that says the size of a zvol: 4 MiB. */
+    memcpy(zap, "\3\0\0\0\0\0\0\200\171\126\64\22", 12);
+    zap[66] = 0x40;
+    memcpy(zap + 78, "size", 4);
+    writer = writing(&made);
+    OK(zfsvol_stream_writer_open(&writer, ZFSVOL_BYTE_ORDER_LITTLE, &to, &error));
+    put(to, "BEGIN", NULL, 0, "version_info", N(1), "creation_time", N(1700000000), "objset_type", N(3), "flags", N(4), NO_MORE);
+    put(to, "OBJECT", NULL, 0, "object", N(1), "object_type", N(23), "block_bytes", N(sizeof(block)), "slots", N(1), NO_MORE);
+    put(to, "FREE", NULL, 0, "object", N(1), "offset", N(VOLUME_BYTES), "length", N(-1), NO_MORE);
+    put(to, "WRITE", block, sizeof(block), "object", N(1), "object_type", N(23), "offset", N(sizeof(block)), "logical_bytes", N(sizeof(block)), NO_MORE);
+    put(to, "OBJECT", NULL, 0, "object", N(2), "object_type", N(24), "block_bytes", N(sizeof(zap)), "slots", N(1), NO_MORE);
+    put(to, "WRITE", zap, sizeof(zap), "object", N(2), "object_type", N(24), "logical_bytes", N(sizeof(zap)), NO_MORE);
+    put(to, "END", NULL, 0, NO_MORE);
+    OK(zfsvol_stream_writer_finish(to, &error));
+    zfsvol_stream_writer_free(to);
+    CHECK(receive("w@s", made, false, false) == ZFSVOL_STATUS_OK);
+    found = content("w");
+    CHECK(found[0] == 0 && memcmp(found + sizeof(block), block, sizeof(block)) == 0 && found[2 * sizeof(block)] == 0);
+    free(found);
+}
+
 static int state_is(const zfsvol_node *node, const char *state) {
     zfsvol_nvlist *info = NULL;
     int is;
@@ -563,6 +617,7 @@ static const scenario SCENARIOS[] = {
     SCENARIO(a_changed_destination_is_refused_unless_forced),
     SCENARIO(an_interrupted_full_receive_is_resumed),
     SCENARIO(a_raw_stream_needs_no_key_and_stays_encrypted),
+    SCENARIO(a_stream_made_of_nothing_is_a_volume),
     SCENARIO(a_handoff_changes_the_owner_and_keeps_the_data),
 };
 
