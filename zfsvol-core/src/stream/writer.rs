@@ -14,6 +14,8 @@ use crate::nvlist::ByteOrder;
 ///
 /// What was read and is written with [`copy`](Self::copy) is byte for byte what it was. A record that is refused leaves no trace in the output, and another can be
 /// written in its place; once the output fails, nothing can.
+///
+/// What records mean together is looked at neither here nor by the module: what it takes can make a dataset that stops the machine.
 #[derive(Debug)]
 pub struct StreamWriter<W> {
     output: W,
