@@ -247,6 +247,8 @@ impl Side {
         }
         let device = match self.zfs.kernel().host().open_block(&zvol, access, DEVICE_WAIT) {
             Ok(device) => device,
+            // This one is not locked: it was not found, and one that is was among those looked at.
+            Err(Errno::EACCES) => return NO_DEVICE.into(),
             Err(errno) => return format!("open {errno:?}"),
         };
         look(&*device).unwrap_or_else(|error| match error.raw_os_error() {
