@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_clone_names_its_origin),
         case(a_clone_that_uses_nothing_is_listed),
         case(without_channel_programs_the_listing_is_the_same),
+        case(what_has_snapshots_and_what_has_none_is_looked_below),
         case(many_siblings_are_all_listed).needs(Need::Speed),
         case(names_alone_open_no_dataset_but_parents),
         case(names_without_programs_take_two_calls_each),
@@ -311,6 +312,43 @@ fn without_channel_programs_the_listing_is_the_same(world: &World) {
         assert_eq!(door.list_all(&what).expect("listed"), expected);
         let names: Vec<_> = door.list_names(&what).collect::<Result<_, _>>().expect("listed");
         assert_eq!(names, expected.into_iter().map(|dataset| dataset.name).collect::<Vec<_>>());
+    }
+}
+
+/// Whether something is below is told in another way for what could be destroyed than for what has snapshots: at first, and where that helps.
+fn what_has_snapshots_and_what_has_none_is_looked_below(world: &World) {
+    let root = world.root();
+    let off = set(&[("canmount", "off")]);
+    let create = |name: &DatasetName| {
+        world.zfs().create_filesystem(name, &off).expect("created");
+    };
+    let mut expected = vec![root.as_str().to_owned()];
+    // By number: with a snapshot, with a child, with both, with neither; first all of a kind, then mixed.
+    for number in 0..32 {
+        let (snapshot, child) = match number {
+            0..8 => (true, number == 7),
+            8..16 => (false, number == 15),
+            _ => (number % 2 == 0, number % 3 == 0),
+        };
+        let name = root.child(&format!("{number:02}")).expect("a name");
+        create(&name);
+        expected.push(name.to_string());
+        if child {
+            let below = name.child("below").expect("a name");
+            create(&below);
+            expected.push(below.to_string());
+        }
+        if snapshot {
+            let snapshot = name.snapshot("s").expect("a name");
+            world.zfs().snapshot(&[snapshot], &PropertySet::new()).expect("a snapshot");
+        }
+    }
+    for zfs in [world.zfs().clone(), without_programs(world)] {
+        let what = List::from(root.clone());
+        let names: Vec<_> = zfs.list_names(&what).collect::<Result<_, _>>().expect("listed");
+        assert_eq!(names.iter().map(EntityName::as_str).collect::<Vec<_>>(), expected);
+        let found = zfs.list_all(&what).expect("listed");
+        assert_eq!(found.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), expected);
     }
 }
 

@@ -2,18 +2,35 @@
 
 /// Answers, for each parent in turn, a table with the last components of the names one level below; `false` for one that has more than
 /// `wide`. Stops after a parent once it has found `most` names.
+///
+/// What could be destroyed has nothing below it, and to check that costs the kernel a sixth of opening it. Where the check often says nothing, since
+/// there are snapshots or what is mounted, it is left out.
 pub(crate) const LIST_CHILDREN: &str = "\
 local args = ...
 local found, total = {}, 0
+local checked, empty = 0, 0
+local function is_empty(parent)
+    if checked > 2 * empty + 4 then
+        return false
+    end
+    checked = checked + 1
+    if zfs.check.destroy(parent) ~= 0 then
+        return false
+    end
+    empty = empty + 1
+    return true
+end
 for _, parent in ipairs(args.parents) do
     local names, count = {}, 0
-    for name in zfs.list.children(parent) do
-        count = count + 1
-        if count > args.wide then
-            names = false
-            break
+    if not is_empty(parent) then
+        for name in zfs.list.children(parent) do
+            count = count + 1
+            if count > args.wide then
+                names = false
+                break
+            end
+            names[string.sub(name, string.len(parent) + 2)] = true
         end
-        names[string.sub(name, string.len(parent) + 2)] = true
     end
     found[parent] = names
     total = total + count

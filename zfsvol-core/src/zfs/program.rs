@@ -17,6 +17,8 @@ pub struct Program {
     arguments: NvList,
     instructions_max: u64,
     memory_max: Bytes,
+    /// How long what it returns may be, if that is known to be less than its memory.
+    reply_max: Option<Bytes>,
 }
 
 impl Program {
@@ -33,6 +35,7 @@ impl Program {
             arguments: NvList::new(),
             instructions_max: Self::INSTRUCTIONS_DEFAULT,
             memory_max: Self::MEMORY_DEFAULT,
+            reply_max: None,
         }
     }
 
@@ -54,6 +57,13 @@ impl Program {
     #[must_use]
     pub fn memory_max(mut self, memory: Bytes) -> Self {
         self.memory_max = memory;
+        self
+    }
+
+    /// No room is made for longer answers than this: to make it takes longer than a short program does.
+    #[must_use]
+    pub(super) fn reply_max(mut self, bytes: Bytes) -> Self {
+        self.reply_max = Some(bytes);
         self
     }
 }
@@ -105,8 +115,9 @@ impl Zfs {
             .map_err(|error| CallError::library(CHANNEL_PROGRAM, pool.as_str(), error));
         cmd.input = Some(packed.map_err(|error| error.into_error(self))?);
         // What it returns may be as large as its memory, and a second try would run it twice.
+        let reply_max = program.reply_max.unwrap_or(program.memory_max).get();
         cmd.reply_max =
-            usize::try_from(memory).unwrap_or(usize::MAX).min(super::call::REPLY_BYTES_MAX);
+            usize::try_from(reply_max).unwrap_or(usize::MAX).min(super::call::REPLY_BYTES_MAX);
         match self.call_cmd(CHANNEL_PROGRAM, &mut cmd) {
             Ok(mut reply) => Ok(reply.remove("return")),
             Err(error) => Err(self.program_error(error)),

@@ -12,11 +12,12 @@ use crate::error::{ErrorKind, Result};
 use crate::kernel::{Errno, Ioc};
 use crate::name::PoolName;
 use crate::nvlist::{NvList, Value};
+use crate::units::Bytes;
 
 const NEXT: Operation = Operation::new(Ioc::DATASET_LIST_NEXT, "list what is below");
 
 /// How many names below one parent a program looks for at first, and about how many it brings at once.
-const NAMES_FIRST: u32 = 512;
+const NAMES_FIRST: u32 = 256;
 
 /// Most names a program ever looks for below one parent: what it returns then fits well into the memory it has.
 const NAMES_MAX: u32 = 32_768;
@@ -26,8 +27,18 @@ const NAMES_MAX: u32 = 32_768;
 /// costs the kernel an opening of the parent, unless that is mounted: then tens of thousands are found in this time.
 const PROGRAM_TIME: Duration = Duration::from_millis(100);
 
+/// How many times as many names as the first a second program must have time for: how wide a parent is is not known, and what a program does not
+/// find to its end is lost.
+const NAMES_MORE: u32 = 4;
+
 /// Most parents for one program, so that what is passed to it stays small.
 const PROGRAM_PARENTS_MAX: usize = 256;
+
+/// Most bytes that a name takes in what a program returns, whatever comes with it: a pair of a list, whose key it is, or a list of such.
+const NAME_BYTES: u64 = 384;
+
+/// And what is around them.
+const REPLY_BYTES: u64 = 4096;
 
 /// The names below each parent, as far as programs say.
 pub(super) enum Below {
@@ -57,7 +68,7 @@ impl Zfs {
                 !answer.names.contains_key(*parent) && !answer.too_wide.contains(*parent)
             });
             let wide = answer.names_within(PROGRAM_TIME);
-            if wide > NAMES_FIRST {
+            if wide >= NAMES_MORE * NAMES_FIRST {
                 for parent in &answer.too_wide {
                     if let Ok(Some(again)) = self.ask_program(&[parent], wide) {
                         found.extend(again.names);
@@ -139,13 +150,15 @@ impl Answer {
 struct Denied;
 
 fn program(parents: &[&String], wide: u32) -> Program {
+    let names = u64::from(NAMES_FIRST + wide) + parents.len() as u64;
+    let reply_max = Bytes::new(names.saturating_mul(NAME_BYTES) + REPLY_BYTES);
     let parents: Vec<String> = parents.iter().map(|name| (*name).clone()).collect();
     let mut arguments = NvList::new();
     arguments
         .insert("parents", parents)
         .insert("wide", i64::from(wide))
         .insert("most", i64::from(NAMES_FIRST));
-    Program::new(canned::LIST_CHILDREN).arguments(arguments)
+    Program::new(canned::LIST_CHILDREN).arguments(arguments).reply_max(reply_max)
 }
 
 /// Whether programs are not for this caller, or not behind this door.
@@ -197,8 +210,9 @@ mod tests {
 
     #[test]
     fn a_wide_parent_is_left_to_the_ioctl_if_it_would_take_long() {
-        assert_eq!(names_found(500, Duration::from_millis(1)), (500, 1));
-        // At the pace of the first 512, 100 ms are not enough for twice that.
+        assert_eq!(names_found(250, Duration::from_millis(1)), (250, 1));
+        assert_eq!(names_found(5000, Duration::from_millis(20)), (5000, 2));
+        // At the pace of the first ones, 100 ms are not enough for four times as many.
         assert_eq!(names_found(5120, Duration::from_secs(2)), (0, 1));
     }
 
