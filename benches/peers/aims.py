@@ -11,7 +11,13 @@ MOST_OVERHEAD = 1.02
 MOST_FOR_VERIFYING = 1.10
 MOST_FOR_PUSHING = 5
 # How many times as fast as the command a listing is to be.
-LEAST_LISTING = {"list-names": 8, "list-properties": 2, "list-snapshots": 3}
+LEAST_LISTING = {
+    "list-names": 8,
+    "list-names-mounted": 8,
+    "list-properties": 2,
+    "list-properties-mounted": 2,
+    "list-snapshots": 3,
+}
 # How many times as fast creating many is to be as one `zfs create` after the other.
 LEAST_CREATING = 3
 

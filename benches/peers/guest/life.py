@@ -1,14 +1,17 @@
 """The items of work: the life of volumes, pushes of them, and streams of one."""
 
 from collections import namedtuple
+from contextlib import nullcontext
 
 import source
 from contender import Job
 
 # An item of work.  `each`: done with one volume at a time, so that some of them
 # say what all cost.  `changes`: what follows needs it, so that it is done by
-# another program, unmeasured, for who cannot do it.
-Step = namedtuple("Step", "item each changes")
+# another program, unmeasured, for who cannot do it.  `mounted`: the parent of the
+# volumes is, meanwhile; then the name says so, and the contender does the same.
+Step = namedtuple("Step", "name each changes mounted", defaults=[False])
+MOUNTED = "-mounted"
 
 # Two lives: in the first volumes are created one after the other, and everything
 # is done with them.  In the second they are created by many threads and
@@ -21,6 +24,8 @@ LIVES = [
         Step("set-property", each=True, changes=False),
         Step("list-names", each=False, changes=False),
         Step("list-properties", each=False, changes=False),
+        Step("list-names" + MOUNTED, each=False, changes=False, mounted=True),
+        Step("list-properties" + MOUNTED, each=False, changes=False, mounted=True),
         Step("snapshot-all", each=False, changes=True),
         Step("list-snapshots", each=False, changes=False),
         Step("destroy-snapshots-all", each=False, changes=True),
@@ -49,7 +54,7 @@ FLOWS = [
 ]
 # A push of all volumes: of none that changed, and of one in so many.
 PUSHES = {"push-unchanged": None, "push-changed": 100}
-VOLUME_ITEMS = [step.item for life in LIVES for step in life] + list(PUSHES)
+VOLUME_ITEMS = [step.name for life in LIVES for step in life] + list(PUSHES)
 STREAM_ITEMS = [flow.name for flow in FLOWS]
 ITEMS = VOLUME_ITEMS + STREAM_ITEMS
 # What makes volumes, and what makes the rest of them where that is slow.
@@ -62,20 +67,22 @@ def live(pool, contender, filler, size, each, options, counted=False):
     What is done with one volume at a time is done with at most `each`.
     """
     for life in LIVES:
-        if not any(step.item in options.items for step in life):
+        if not any(step.name in options.items for step in life):
             continue
         parent = pool.new_parent(contender.name)
         for step in life:
+            item = step.name.removesuffix(MOUNTED)
             count = min(each, size) if step.each else size
-            job = Job(step.item, parent, 0, count, options.threads)
-            measured = step.item in options.items and step.item in contender.items
+            job = Job(item, parent, 0, count, options.threads)
+            measured = step.name in options.items and item in contender.items
             if measured:
                 pool.settle()
-                found = contender.count(job) if counted else contender.measure(job, pool)
-                yield {"item": step.item, "contender": contender.name, **found}
+                with pool.mounted(parent) if step.mounted else nullcontext():
+                    found = contender.count(job) if counted else contender.measure(job, pool)
+                yield {"item": step.name, "contender": contender.name, **found}
             elif step.changes:
                 filler.do(job)
-            if step.item in CREATES and count < size:
+            if step.name in CREATES and count < size:
                 rest = Job("create-many", parent, count, size - count, options.threads)
                 filler.do(rest)
         if pool.has(parent):
