@@ -187,7 +187,7 @@ kernel-bench: payload-bench ## what listing costs on real OpenZFS, against zfs l
 
 bench-peers: payload-peers ## the same work done by zfsvol and by what else there is: make bench-peers ZFS=2.3 GUEST=qemu PEERS="--sizes 100 --rounds 3"
 	@set -e; for release in $(RELEASES); do \
-		$(VM_RUN) --zfs $$release --mem 6144 --timeout $(PEERS_SECONDS) --keep $(PEERS_DIR)/kept \
+		$(VM_RUN) --zfs $$release --mem 8192 --timeout $(PEERS_SECONDS) --keep $(PEERS_DIR)/kept \
 			--payload $(PEERS_DIR)/payload -- ./start $(PEERS); \
 		benches/peers/report $(PEERS_DIR)/kept/results.json benches/results/peers-$$release$(if $(GUEST),-$(GUEST))$(if $(AS),-$(AS)); \
 	done
