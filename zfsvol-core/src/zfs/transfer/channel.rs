@@ -56,8 +56,7 @@ impl Channel {
     }
 
     fn new(ours: OwnedFd) -> io::Result<Self> {
-        // Too many large pipes of one user are refused; a small one works as well.
-        let _ = fcntl(&ours, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+        widen(ours.as_fd());
         // Each end has flags of its own: the kernel's stays blocking.
         fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Self {
@@ -179,6 +178,14 @@ impl Channel {
     }
 }
 
+/// Makes more room in a pipe to which nobody has written yet. No smaller one is made of a larger one, and what is no pipe stays as it is.
+pub(super) fn widen(pipe: BorrowedFd<'_>) {
+    if fcntl(pipe, FcntlArg::F_GETPIPE_SZ).is_ok_and(|room| room < PIPE_BYTES) {
+        // Too many large pipes of one user are refused; a small one works as well.
+        let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+    }
+}
+
 /// What is left in a pipe that nobody writes to any more.
 pub(in crate::zfs) fn leftover(mut end: &File) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -272,6 +279,18 @@ mod tests {
     #[test]
     fn a_reader_that_read_all_may_close_first() {
         assert_eq!(into_nobody(b"", true).unwrap(), Step::End);
+    }
+
+    #[test]
+    fn a_small_pipe_gets_more_room_and_a_file_stays_a_file() {
+        let room = |fd: BorrowedFd<'_>| fcntl(fd, FcntlArg::F_GETPIPE_SZ);
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+        widen(writer.as_fd());
+        assert!(room(reader.as_fd()).unwrap() > 4096);
+        let file = File::open("/dev/null").unwrap();
+        widen(file.as_fd());
+        assert!(room(file.as_fd()).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use nix::poll::PollFlags;
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::channel::{Channel, Step, is_transient, wait};
+use super::channel::{Channel, Step, is_transient, wait, widen};
 
 /// How much is copied at once where nothing can be spliced: what fits a processor's cache.
 const COPY_BYTES: usize = 128 << 10;
@@ -32,7 +32,7 @@ enum Kind {
     /// Can be spliced.
     PipeOrFile,
     Socket,
-    /// A device, a terminal.
+    /// A device, a terminal: some can be spliced to.
     Other,
 }
 
@@ -111,7 +111,10 @@ impl Endpoint {
 
 /// From the kernel to a descriptor. An error is the descriptor's.
 pub(in crate::zfs) fn to_endpoint(channel: &Channel, to: &Endpoint) -> io::Result<Flow> {
-    let mut can_splice = to.kind == Kind::PipeOrFile;
+    // A socket would block in it. Of devices the one that matters can: `/dev/null`.
+    let mut can_splice = to.kind != Kind::Socket;
+    // As OpenZFS does since 2.2 (`lib/libzfs_core/libzfs_core.c`, max_pipe_buffer): nobody writes to it but this.
+    widen(to.fd());
     while can_splice {
         match channel.splice_to(to.fd()) {
             Ok(Step::Moved(bytes)) => channel.count(bytes),
