@@ -44,7 +44,7 @@ SHAPES ?= 1000 10x100 10000 100x100
 # What bench-peers does, if not everything at 100 and 1,000 volumes: see benches/peers/guest/run.
 PEERS ?=
 # What is appended to the name of the folder of its results, if a run is another than the usual one: AS=10000 PEERS="--sizes 10000".
-AS ?=
+NAMED ?=
 # What `differential` asks: how many steps, from which seed; how long it may take; TELL=1: print each
 # step before it is taken.
 STEPS ?= 5000
@@ -189,7 +189,7 @@ bench-peers: payload-peers ## the same work done by zfsvol and by what else ther
 	@set -e; for release in $(RELEASES); do \
 		$(VM_RUN) --zfs $$release --mem 8192 --timeout $(PEERS_SECONDS) --keep $(PEERS_DIR)/kept \
 			--payload $(PEERS_DIR)/payload -- ./start $(PEERS); \
-		benches/peers/report $(PEERS_DIR)/kept/results.json benches/results/peers-$$release$(if $(GUEST),-$(GUEST))$(if $(AS),-$(AS)); \
+		benches/peers/report $(PEERS_DIR)/kept/results.json benches/results/peers-$$release$(if $(GUEST),-$(GUEST))$(if $(NAMED),-$(NAMED)); \
 	done
 
 generate: tools ## include/zfsvol.h and include/zfsvol.abi anew, from the sources of zfsvol-ffi; what Python has of them
